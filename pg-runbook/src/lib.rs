@@ -1,7 +1,24 @@
 //! What every stage of the runbook needs, and nothing about any one stage.
 
+pub mod cli;
+pub mod cluster;
+pub mod configuration;
+pub mod document;
+pub mod durable_file;
 pub mod failure;
+pub mod invocation;
+pub mod lock;
+pub mod owner;
+pub mod passfile;
+pub mod replication;
 pub mod secret;
+pub mod server;
+pub mod service;
+pub mod signals;
+pub mod standby;
 
+pub use cli::Run;
+pub use cluster::Cluster;
+pub use document::{Change, Document, Level};
 pub use failure::{Attempt, Code, Failure};
 pub use secret::Secret;

@@ -1,0 +1,209 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pg_runbook::cli::CommonArguments;
+use pg_runbook::cli::arguments::seconds;
+use pg_runbook::server::ConnectionArguments;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// See, make, start, stop, restart and drop PostgreSQL clusters, and wait until a standby streams
+#[derive(Parser, Debug)]
+#[command(name = "pg-cluster", version, disable_help_flag = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The options that every tool has.
+    #[command(flatten)]
+    pub common: CommonArguments,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List the clusters of this host
+    List,
+    /// Show one cluster: state, role, address, replication
+    Status(StatusArguments),
+    /// See that the programs of a PostgreSQL version are installed
+    Require(RequireArguments),
+    /// Make a cluster, with nothing in it
+    Create(CreateArguments),
+    /// Remove a cluster that is stopped and holds no user data
+    Drop(DropArguments),
+    /// Start the server, and see that it answers
+    Start(ServeArguments),
+    /// Stop the server
+    Stop(StopArguments),
+    /// Restart the server; given a document, do the least that its `needs` asks for
+    Restart(StopArguments),
+    /// Have the server load its configuration files, and see that it could
+    Reload(ConnectArguments),
+    /// End a standby's recovery: from then on it takes writes
+    Promote(ServeArguments),
+    /// Wait until the server accepts connections, streams, or has caught up
+    Wait(WaitArguments),
+    /// Turn the document's cluster into the primary that standbys are told of
+    Advertise(AdvertiseArguments),
+}
+
+/// How long, and by which connection to look.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArguments {
+    /// Give up after this long
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub timeout: Duration,
+    /// How to connect.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// How to stop.
+#[derive(Args, Clone, Debug)]
+pub struct StopArguments {
+    /// How clients are treated
+    #[arg(short, long, value_name = "MODE", default_value = "fast")]
+    pub mode: Mode,
+    /// How long, and by which connection to look.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+}
+
+/// The modes of `pg_ctl stop`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Wait for clients to leave
+    Smart,
+    /// Disconnect clients
+    Fast,
+    /// Without a checkpoint; the next start recovers
+    Immediate,
+}
+
+/// How to connect.
+#[derive(Args, Clone, Debug)]
+pub struct ConnectArguments {
+    /// How to connect.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// What status checks.
+#[derive(Args, Clone, Debug)]
+pub struct StatusArguments {
+    /// How to connect.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// Which version.
+#[derive(Args, Clone, Debug)]
+pub struct RequireArguments {
+    /// The major version [default: the primary's, where a document tells it]
+    #[arg(long, value_name = "MAJOR")]
+    pub pg_version: Option<u32>,
+    /// Install Debian's packages where programs are missing
+    #[arg(long)]
+    pub install: bool,
+}
+
+/// What to make.
+#[derive(Args, Clone, Debug)]
+pub struct CreateArguments {
+    /// The new Debian cluster, such as 17/replica
+    #[arg(value_name = "VERSION/NAME", conflicts_with = "layout")]
+    pub new_cluster: Option<String>,
+    /// Who arranges the files; plain needs -D
+    #[arg(long, value_name = "LAYOUT")]
+    pub layout: Option<LayoutName>,
+    /// The major version of a plain cluster [default: the document's primary's, else the newest installed]
+    #[arg(long, value_name = "MAJOR", conflicts_with = "new_cluster")]
+    pub pg_version: Option<u32>,
+    /// The port [default: the next free one for Debian, 5432 for plain]
+    #[arg(short, long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// The user that a plain cluster belongs to [default: postgres where root runs this, else you]
+    #[arg(long, value_name = "USER")]
+    pub owner: Option<String>,
+    /// The locale [default: Debian's, or C.UTF-8]
+    #[arg(long, value_name = "LOCALE")]
+    pub locale: Option<String>,
+    /// The character set
+    #[arg(short, long, value_name = "ENCODING", default_value = "UTF8")]
+    pub encoding: String,
+    /// Checksum each data page
+    #[arg(short = 'k', long)]
+    pub data_checksums: bool,
+    /// Put the write-ahead log here
+    #[arg(long, value_name = "DIRECTORY")]
+    pub waldir: Option<PathBuf>,
+    /// Where a plain cluster's Unix socket goes [default: the server's own]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub socket_directory: Option<PathBuf>,
+}
+
+/// Who arranges a new cluster's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LayoutName {
+    /// postgresql-common: /etc/postgresql, /var/lib/postgresql
+    Debian,
+    /// initdb: everything in one directory
+    Plain,
+}
+
+/// What to drop.
+#[derive(Args, Clone, Debug)]
+pub struct DropArguments {
+    /// The cluster, such as 17/main (or --cluster, or -D)
+    #[arg(value_name = "VERSION/NAME")]
+    pub unused: Option<String>,
+    /// Drop it although it runs or holds user databases; its system identifier says that this one is meant
+    #[arg(long, value_name = "SYSTEM_IDENTIFIER")]
+    pub force: Option<String>,
+    /// How long stopping may take
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+/// What to wait for.
+#[derive(Args, Clone, Debug)]
+pub struct WaitArguments {
+    /// What to wait for
+    #[arg(long = "for", value_name = "STATE", default_value = "accepting")]
+    pub state: Awaited,
+    /// How long, and by which connection to look.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Awaited {
+    /// The server answers queries
+    Accepting,
+    /// The walreceiver streams, from the right system, on a timeline of its history, and replay advances
+    Streaming,
+    /// All that the primary had sent when the wait began is replayed
+    CaughtUp,
+}
+
+/// How standbys reach it.
+#[derive(Args, Clone, Debug)]
+pub struct AdvertiseArguments {
+    /// A name or address that standbys can reach
+    #[arg(long, value_name = "HOST")]
+    pub host: String,
+    /// The port that standbys are told of [default: the server's]
+    #[arg(long, value_name = "PORT")]
+    pub advertised_port: Option<u16>,
+    /// The replication role [default: the document's]
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    /// The replication slot that standbys are to use
+    #[arg(long, value_name = "SLOT")]
+    pub slot: Option<String>,
+    /// libpq's sslmode for standbys
+    #[arg(long, value_name = "MODE", default_value = "prefer")]
+    pub sslmode: String,
+}

@@ -1,0 +1,100 @@
+//! Removing a cluster that nobody uses.
+//!
+//! What must always hold: the cluster was named on the command line, never guessed; one that runs or holds anything
+//! of a user's goes only when its system identifier is given too.
+
+use crate::args::DropArguments;
+use pg_runbook::cluster::{self, Cluster, Layout, contents, plain};
+use pg_runbook::document::{Act, Change};
+use pg_runbook::invocation::Invocation;
+use pg_runbook::service::{self, StopMode};
+use pg_runbook::{Failure, Run, durable_file, owner};
+
+const DROP: Act = Act { plain: "drop", past: "dropped" };
+
+/// `pg-cluster drop`
+pub fn drop(run: &mut Run, arguments: &DropArguments) -> Result<(), Failure> {
+    let passed_on = run.document.cluster.clone();
+    let Some(mut cluster) = named(run, arguments)? else { return Ok(()) };
+    owner::act_as(&cluster.owner()?)?;
+    cluster.refresh();
+    run.lock(&cluster)?;
+    cluster.refresh();
+    refuse_what_is_used(&cluster, arguments)?;
+    if !run.check() {
+        if cluster.has_process() {
+            service::stop(&mut cluster, StopMode::Fast, arguments.timeout)?;
+        }
+        remove(&cluster)?;
+    }
+    run.change(Change::act("cluster", cluster.title(), DROP).at(&cluster.data_directory, None));
+    run.message(format!("{} {}", cluster.title(), if run.check() { "would be dropped" } else { "is dropped" }));
+    // The pipeline's cluster is another one, and goes on.
+    run.document.cluster = passed_on.filter(|known| !known.is(&cluster));
+    Ok(())
+}
+
+fn named(run: &mut Run, arguments: &DropArguments) -> Result<Option<Cluster>, Failure> {
+    if let Some(name) = arguments.unused.as_ref().or(run.common.cluster.as_ref()) {
+        let (major, short) = cluster::split_name(name)?;
+        let found = cluster::debian::find(major, short)?;
+        if found.is_none() {
+            run.message(format!("there is no cluster {name}"));
+        }
+        return Ok(found);
+    }
+    let Some(folder) = run.common.pgdata.clone() else {
+        return Err(Failure::usage("which cluster is to be dropped?")
+            .because("it has to be named")
+            .hint("pg-cluster list"));
+    };
+    if !folder.exists() {
+        run.message(format!("there is no {}", folder.display()));
+        return Ok(None);
+    }
+    cluster::at(&folder).map(Some)
+}
+
+fn refuse_what_is_used(cluster: &Cluster, arguments: &DropArguments) -> Result<(), Failure> {
+    let mut reasons = Vec::new();
+    if cluster.has_process() {
+        reasons.push("it runs".to_owned());
+    }
+    if let Some(found) = contents::user_data(&cluster.data_directory)? {
+        reasons.push(format!("it holds {found}"));
+    }
+    let Some(identifier) = &cluster.system_identifier else {
+        return Err(Failure::refused(format!(
+            "{} can't be told from others: its control file can't be read",
+            cluster.title()
+        )));
+    };
+    match &arguments.force {
+        Some(named) if named == identifier => Ok(()),
+        Some(named) => {
+            Err(Failure::refused(format!("{} has the system identifier {identifier}, not {named}", cluster.title())))
+        }
+        None if reasons.is_empty() => Ok(()),
+        None => Err(Failure::refused(format!("{} is not unused: {}", cluster.title(), reasons.join(", and ")))
+            .hint(format!("if it really is to go: pg-cluster drop {} --force {identifier}", cluster.option()))),
+    }
+}
+
+fn remove(cluster: &Cluster) -> Result<(), Failure> {
+    match (cluster.layout, &cluster.name) {
+        (Layout::Debian, Some(name)) => {
+            let major = cluster.major.to_string();
+            Invocation::new("/usr/bin/pg_dropcluster").args([&major, name]).as_started().run().map(std::mem::drop)
+        }
+        _ => {
+            let wal = std::fs::read_link(cluster.data_directory.join("pg_wal")).ok();
+            let remove = || {
+                durable_file::remove_tree(&cluster.data_directory)?;
+                wal.as_deref().map_or(Ok(()), durable_file::remove_tree)?;
+                durable_file::remove(&plain::log_file(&cluster.data_directory))
+            };
+            // The folder above may be root's.
+            if owner::started_by_root() { owner::as_started(remove) } else { remove() }
+        }
+    }
+}

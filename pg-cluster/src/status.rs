@@ -1,0 +1,122 @@
+//! Which clusters there are, and how one of them is. Changes nothing.
+
+use crate::args::StatusArguments;
+use crate::running;
+use pg_runbook::cluster::{self, Cluster, Role, State, debian};
+use pg_runbook::service::Manager;
+use pg_runbook::{Failure, Run, standby};
+
+/// `pg-cluster list`
+pub fn list(run: &mut Run) -> Result<(), Failure> {
+    let clusters = cluster::list()?;
+    run.message(match clusters.len() {
+        0 => "there is no cluster on this host".to_owned(),
+        1 => "1 cluster".to_owned(),
+        count => format!("{count} clusters"),
+    });
+    let rows: Vec<[String; 6]> = clusters.iter().map(row).collect();
+    for line in table(["CLUSTER", "PORT", "STATE", "ROLE", "OWNER", "DATA DIRECTORY"], &rows) {
+        run.account(line);
+    }
+    run.fact("clusters", &clusters);
+    Ok(())
+}
+
+fn row(cluster: &Cluster) -> [String; 6] {
+    let name = cluster.name.as_ref().map_or_else(|| format!("{} (plain)", cluster.major), |_| cluster.title());
+    [
+        name,
+        cluster.port.to_string(),
+        word(&cluster.state),
+        cluster.role.as_ref().map_or_else(|| "?".into(), word),
+        cluster.owner.clone(),
+        cluster.data_directory.display().to_string(),
+    ]
+}
+
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Columns as wide as their widest entry; nothing where there are no rows.
+fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut widths = head.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: Vec<&str>| {
+        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(head.to_vec())];
+    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    lines
+}
+
+/// `pg-cluster status`
+pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure> {
+    let mut cluster = run.cluster()?;
+    let manager = Manager::of(&cluster)?;
+    run.fact("managed_by", &manager.describe());
+    run.account(format!("data directory: {}", cluster.data_directory.display()));
+    run.account(format!("configuration:  {}", cluster.config_file.display()));
+    run.account(format!("managed by:     {}", manager.describe()));
+    if let Some(policy) = debian::start_policy(&cluster).filter(|_| cluster.name.is_some()) {
+        run.fact("start_policy", &policy);
+        if policy != "auto" {
+            run.account(format!("start.conf:     {policy}"));
+        }
+    }
+    if let Manager::Stray { unit } = &manager {
+        run.warn(format!(
+            "{} runs outside {unit}, which believes something else; pg-cluster restart brings it back",
+            cluster.title()
+        ));
+    }
+    if cluster.state != State::Running {
+        run.message(format!("{} is {}", cluster.title(), word(&cluster.state)));
+        return Ok(());
+    }
+    let mut server = running::connect(run, &mut cluster, &arguments.connection)?;
+    let in_recovery = standby::is_standby(&mut server)?;
+    cluster.role = Some(if in_recovery { Role::Standby } else { Role::Primary });
+    run.set_cluster(&cluster);
+    let version = cluster.version.clone().unwrap_or_default();
+    run.message(format!(
+        "{} is {}, a {} on port {} (PostgreSQL {version})",
+        cluster.title(),
+        word(&cluster.state),
+        cluster.role.as_ref().map(word).unwrap_or_default(),
+        cluster.port
+    ));
+    if in_recovery {
+        let replication = standby::replication(&mut server)?;
+        run.account(describe(&replication));
+        run.fact("replication", &replication);
+    }
+    let standbys = running::attached_standbys(&mut server)?;
+    for attached in &standbys {
+        let address = attached.address.as_deref().unwrap_or("[local]");
+        let lag = attached.lag_bytes.map(|bytes| format!(", {bytes} bytes behind")).unwrap_or_default();
+        run.account(format!("sends to:       {address} as {} ({}{lag})", attached.username, attached.state));
+    }
+    run.fact("standbys", &standbys);
+    Ok(())
+}
+
+fn describe(replication: &standby::Replication) -> String {
+    match &replication.status {
+        None => "replication:    no walreceiver runs".into(),
+        Some(status) => {
+            let from = replication.sender_host.as_ref().map(|host| format!(" from {host}")).unwrap_or_default();
+            let lag =
+                replication.replay_lag_bytes.map(|bytes| format!(", {bytes} bytes to replay")).unwrap_or_default();
+            format!("replication:    {status}{from}{lag}")
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The options that every tool has.
+
+use clap::{ArgAction, Args, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Flattened into every tool's arguments.
+#[derive(Args, Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of its own, named by the contract.
+pub struct CommonArguments {
+    /// Work on this cluster, by Debian's name (17/main) [env: PGCLUSTER]
+    #[arg(long, value_name = "VERSION/NAME", global = true, help_heading = "Which cluster")]
+    pub cluster: Option<String>,
+    /// Work on the cluster with this data directory [env: PGDATA]
+    #[arg(short = 'D', long = "pgdata", value_name = "DIRECTORY", global = true, help_heading = "Which cluster")]
+    pub pgdata: Option<PathBuf>,
+    /// Report what would be done; tools further down the pipeline only report too
+    #[arg(long, global = true, help_heading = "What to do")]
+    pub check: bool,
+    /// Add before and after to the document
+    #[arg(long, global = true, help_heading = "What to do")]
+    pub diff: bool,
+    /// Give up after this long when another tool works on the cluster [default: wait]
+    #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds, help_heading = "What to do")]
+    pub lock_timeout: Option<Duration>,
+    /// Read the upstream document from this file; - is standard input, whatever it is
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_input", help_heading = "Input and output")]
+    pub input: Option<PathBuf>,
+    /// Don't read standard input
+    #[arg(long, global = true, help_heading = "Input and output")]
+    pub no_input: bool,
+    /// Refuse to run without an upstream document
+    #[arg(long, global = true, conflicts_with = "no_input", help_heading = "Input and output")]
+    pub require_input: bool,
+    /// The form of standard output [default: text on a terminal, else json]
+    #[arg(long, value_name = "FORM", global = true, help_heading = "Input and output")]
+    pub output: Option<OutputForm>,
+    /// Exit 10 instead of 0 where something changed
+    #[arg(long, global = true, help_heading = "Input and output")]
+    pub detailed_exitcode: bool,
+    /// Only errors on standard error
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Input and output")]
+    pub quiet: bool,
+    /// Show the commands that are run
+    #[arg(short, long, global = true, help_heading = "Input and output")]
+    pub verbose: bool,
+    /// Run as an Ansible module with the options in this JSON file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Input and output")]
+    pub ansible: Option<PathBuf>,
+    /// Show help
+    #[arg(short = '?', long, global = true, action = ArgAction::Help, help_heading = "Input and output")]
+    pub help: Option<bool>,
+}
+
+/// The forms of standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// One document.
+    Json,
+    /// A short account for people.
+    Text,
+}
+
+/// A number of seconds, whole or not.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "it is a number of seconds, such as 30 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|_| "it is a number of seconds, not below 0".to_owned())
+}

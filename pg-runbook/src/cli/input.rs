@@ -1,0 +1,99 @@
+//! The upstream document: where it comes from, and what the lack of one means.
+//!
+//! What must always hold: a terminal, a device or a socket is never read (it may never end), and what is read is read
+//! to its end before anything else is done.
+
+use super::arguments::CommonArguments;
+use crate::document::Document;
+use crate::failure::{Attempt, Failure};
+use crate::signals;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{SFlag, fstat};
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
+
+/// What a tool does about its input.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectation {
+    /// The verb stops, restarts, drops, promotes or replaces: an empty pipe may be a dead upstream, so it is refused.
+    pub disturbs: bool,
+    /// Standard input carries a password, not a document.
+    pub password_on_stdin: bool,
+}
+
+/// Reads the document that the command line and the kind of standard input ask for.
+pub fn read(common: &CommonArguments, expected: Expectation, tell: &dyn Fn(&str)) -> Result<Option<Document>, Failure> {
+    let text = match &common.input {
+        Some(file) if file.as_os_str() != "-" => {
+            let text = std::fs::read_to_string(file).attempt(|| format!("read {file:?}")).map_err(|mut failure| {
+                failure.code = crate::Code::Usage;
+                failure
+            })?;
+            return document(&text, &file.display().to_string());
+        }
+        Some(_) if expected.password_on_stdin => {
+            return Err(Failure::usage("--input - and --password-stdin both want standard input"));
+        }
+        Some(_) => Some(read_stdin(tell)?),
+        None if common.no_input || expected.password_on_stdin || switched_off() => None,
+        None if is_pipe_or_file()? => Some(read_stdin(tell)?),
+        None => None,
+    };
+    match text {
+        Some(text) if !text.trim().is_empty() => document(&text, "standard input"),
+        Some(_) if expected.disturbs => Err(Failure::refused("standard input is empty")
+            .because(
+                "the tool before this one may have died; cron, make -j and Ansible's command give an empty pipe too",
+            )
+            .hint("where no document is meant to come, add --no-input")),
+        _ if common.require_input => {
+            Err(Failure::refused("there is no document on standard input").because("--require-input asks for one"))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn document(text: &str, origin: &str) -> Result<Option<Document>, Failure> {
+    Document::read(text, origin).map(Some)
+}
+
+fn switched_off() -> bool {
+    std::env::var_os("PG_RUNBOOK_INPUT").is_some_and(|value| value == "none")
+}
+
+fn is_pipe_or_file() -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    // A closed standard input is no input.
+    let Ok(status) = fstat(stdin.as_fd()) else { return Ok(false) };
+    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    Ok(kind == SFlag::S_IFIFO || kind == SFlag::S_IFREG)
+}
+
+/// Standard input to its end; a line on stderr when nothing has come for 2 s.
+pub(super) fn read_stdin(tell: &dyn Fn(&str)) -> Result<String, Failure> {
+    let mut stdin = std::io::stdin().lock();
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 16384];
+    let mut told = false;
+    loop {
+        signals::safe_point("while waiting for the document on standard input")?;
+        match poll(&mut [PollFd::new(std::io::stdin().as_fd(), PollFlags::POLLIN)], PollTimeout::from(2000_u16)) {
+            Ok(0) => {
+                if !std::mem::replace(&mut told, true) {
+                    tell("waiting for a document on standard input (--no-input goes on without one)");
+                }
+                continue;
+            }
+            Ok(_) => {}
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(error) => return Err(error).attempt(|| "wait for standard input"),
+        }
+        match stdin.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).attempt(|| "read standard input"),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::usage("standard input is not a document").because("it is not UTF-8"))
+}

@@ -1,0 +1,157 @@
+//! The way through every tool: arguments → document in → verb → document out → exit code.
+//!
+//! What must always hold: whatever happens, one document is written (or the loss of stdout is told and is a failure),
+//! and the exit code agrees with it.
+
+pub mod arguments;
+pub mod password;
+pub mod run;
+
+mod ansible;
+mod input;
+mod output;
+
+pub use arguments::CommonArguments;
+pub use password::PasswordArguments;
+pub use run::Run;
+
+use crate::document::{Document, Step};
+use crate::failure::{Code, Failure};
+use crate::{invocation, signals};
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde_json::Map;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// What the runner must know of a verb before it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Verb {
+    /// Its name.
+    pub name: &'static str,
+    /// It stops, restarts, drops, promotes or replaces: an empty pipe is refused.
+    pub disturbs: bool,
+    /// It works on a cluster that must exist, so with `--check` it has nothing to say of one that is only planned.
+    pub wants_cluster: bool,
+}
+
+/// One of the five tools.
+pub trait Tool: Parser {
+    /// Its name.
+    const NAME: &'static str;
+
+    /// The options that every tool has.
+    fn common(&self) -> &CommonArguments;
+
+    /// The verb that was asked for.
+    fn verb(&self) -> Verb;
+
+    /// Whether standard input carries a password.
+    fn password_on_stdin(&self) -> bool {
+        false
+    }
+
+    /// Does it.
+    fn run(self, run: &mut Run) -> Result<(), Failure>;
+}
+
+/// A tool's `main`.
+#[must_use]
+pub fn main<T: Tool>() -> ExitCode {
+    let begun = Instant::now();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let guarded = std::panic::catch_unwind(|| signals::listen().and_then(|()| start::<T>(&arguments)));
+    match guarded.unwrap_or_else(|_| Err(Failure::failed("a fault in this program (its message stands above)"))) {
+        Ok(Start::Done(code)) => code,
+        Ok(Start::Ran(run, verb, result, reading)) => {
+            output::finish(*run, verb, result, begun.elapsed().saturating_sub(reading))
+        }
+        Err(failure) => output::fail_early(T::NAME, &arguments, &failure),
+    }
+}
+
+enum Start {
+    Done(ExitCode),
+    Ran(Box<Run>, Verb, Result<(), Failure>, std::time::Duration),
+}
+
+fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
+    let (words, given_password) = match ansible_file(arguments) {
+        Some(file) => {
+            let request = ansible::read(&file, &T::command())?;
+            (request.arguments, request.password)
+        }
+        None => (arguments.to_vec(), None),
+    };
+    let tool = match T::try_parse_from(words) {
+        Ok(tool) => tool,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Start::Done(output::help(T::NAME, &error)));
+        }
+        Err(error) => return Err(usage::<T>(&error)),
+    };
+    let (common, verb) = (tool.common().clone(), tool.verb());
+    if common.verbose {
+        invocation::show_commands();
+    }
+    let waiting = Instant::now();
+    let expected = input::Expectation { disturbs: verb.disturbs, password_on_stdin: tool.password_on_stdin() };
+    let input = input::read(&common, expected, &|text| output::tell(T::NAME, &common, text))?;
+    let reading = waiting.elapsed();
+    if let Some(upstream) = input.as_ref().filter(|document| document.failed) {
+        return Ok(Start::Done(output::pass_on(T::NAME, &common, upstream)));
+    }
+    if let Some(cluster) = input.as_ref().and_then(|document| document.cluster.as_ref())
+        && cluster.host_id != crate::cluster::host::id()
+    {
+        return Err(run::foreign(cluster));
+    }
+    let mut run = Run::new(T::NAME, verb.name, common, input, given_password);
+    let result = attempt(tool, verb, &mut run);
+    Ok(Start::Ran(Box::new(run), verb, result, reading))
+}
+
+fn attempt<T: Tool>(tool: T, verb: Verb, run: &mut Run) -> Result<(), Failure> {
+    let named = run.common.cluster.is_some() || run.common.pgdata.is_some();
+    if verb.wants_cluster && !named && run.cluster_is_only_planned() {
+        let title = run.document.cluster.as_ref().map(crate::cluster::Cluster::title).unwrap_or_default();
+        run.message(format!("{title} does not exist yet; what {} would do there can't be told before", verb.name));
+        return Ok(());
+    }
+    let work = std::panic::AssertUnwindSafe(|| tool.run(run));
+    std::panic::catch_unwind(work)
+        .unwrap_or_else(|_| Err(Failure::failed("a fault in this program (its message stands above)")))
+}
+
+fn ansible_file(arguments: &[OsString]) -> Option<PathBuf> {
+    let place = arguments.iter().position(|word| word == "--ansible")?;
+    arguments.get(place + 1).map(PathBuf::from)
+}
+
+fn usage<T: Tool>(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let said = text.split("\n\nUsage:").next().unwrap_or_default();
+    let mut lines =
+        said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let first = lines.next().unwrap_or("the command line can't be understood").trim_start_matches("error: ").to_owned();
+    let failure = lines.fold(Failure::usage(first), Failure::because);
+    failure.hint(format!("{} --help", T::NAME))
+}
+
+pub(crate) fn step(document: &Document, changed: bool, seconds: f64) -> Step {
+    let rounded = (seconds * 1000.0).round() / 1000.0;
+    Step { tool: document.tool.clone(), action: document.action.clone(), changed, seconds: rounded, rest: Map::new() }
+}
+
+/// The exit code of a run that went well.
+fn success(detailed: bool, changed: bool) -> ExitCode {
+    ExitCode::from(if detailed && changed { 10 } else { 0 })
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}

@@ -1,0 +1,110 @@
+//! The end of a run: the document on stdout, the error on stderr, the exit code; the only writer of stdout.
+//!
+//! What must always hold: a document that could not be written is a failure, said on stderr, also where the work was
+//! done.
+
+use super::arguments::{CommonArguments, OutputForm};
+use super::{Run, Verb, step, success};
+use crate::document::Document;
+use crate::failure::{Code, Failure};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+pub(super) fn tell(tool: &str, common: &CommonArguments, text: &str) {
+    if !common.quiet {
+        let _ = writeln!(std::io::stderr(), "{tool}: {text}");
+    }
+}
+
+/// Ends a run that came as far as its verb.
+pub(super) fn finish(mut run: Run, verb: Verb, result: Result<(), Failure>, took: Duration) -> ExitCode {
+    run.mark_done();
+    let changed = run.changed();
+    if let Err(failure) = &result {
+        run.document.fail(failure);
+        explain(run.tool, failure);
+    } else if run.document.msg.is_empty() {
+        run.document.msg = format!("{}: nothing to do", verb.name);
+    }
+    let step = step(&run.document, changed, took.as_secs_f64());
+    run.document.steps.push(step);
+    let written = if run.writes_text() {
+        if result.is_ok() { write(&account(&run)) } else { Ok(()) }
+    } else {
+        write(&run.document.to_json())
+    };
+    match (result, written) {
+        (Err(failure), _) => failure.code.into(),
+        (Ok(()), Err(error)) => lost(run.tool, &error, changed),
+        (Ok(()), Ok(())) => success(run.common.detailed_exitcode, run.document.changed),
+    }
+}
+
+/// Ends a run that didn't come as far as its verb: bad arguments, bad input.
+pub(super) fn fail_early(tool: &str, arguments: &[OsString], failure: &Failure) -> ExitCode {
+    explain(tool, failure);
+    let action = arguments.iter().skip(1).map(|word| word.to_string_lossy()).find(|word| !word.starts_with('-'));
+    let mut document = Document::new(tool, action.as_deref().unwrap_or_default());
+    document.fail(failure);
+    document.steps.push(step(&document, false, 0.0));
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let asked = |form: &str| {
+        words.iter().any(|word| *word == format!("--output={form}"))
+            || words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == form)
+    };
+    if asked("json") || !asked("text") && !std::io::stdout().is_terminal() {
+        let _ = write(&document.to_json());
+    }
+    failure.code.into()
+}
+
+/// Hands a failed upstream document on as it is.
+pub(super) fn pass_on(tool: &str, common: &CommonArguments, upstream: &Document) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{tool}: error: {} failed before; nothing was done here", upstream.tool);
+    let text = common.output.map_or_else(|| std::io::stdout().is_terminal(), |form| form == OutputForm::Text);
+    if !text {
+        let _ = write(&upstream.to_json());
+    }
+    Code::Upstream.into()
+}
+
+/// Help and version are texts, for whoever asked.
+pub(super) fn help(tool: &str, error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => lost(tool, &error, false),
+    }
+}
+
+fn account(run: &Run) -> String {
+    let mut lines = vec![run.document.msg.clone()];
+    lines.extend(run.account_lines().iter().cloned());
+    lines.join("\n")
+}
+
+fn write(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+fn lost(tool: &str, error: &std::io::Error, changed: bool) -> ExitCode {
+    let done = if changed { "what was asked for was done" } else { "nothing was changed" };
+    let _ = writeln!(std::io::stderr(), "{tool}: error: write the document on standard output: {error}; {done}");
+    Code::Failed.into()
+}
+
+/// The error as people read it, in the manner of PostgreSQL's own programs.
+fn explain(tool: &str, failure: &Failure) {
+    let mut text = format!("{tool}: error: {}\n", failure.message);
+    for cause in failure.causes.iter().filter(|cause| !cause.is_empty()) {
+        text.push_str(&format!("{tool}: detail: {}\n", cause.replace('\n', "\n    ")));
+    }
+    if let Some(hint) = &failure.hint {
+        text.push_str(&format!("{tool}: hint: {hint}\n"));
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,97 @@
+//! How a password comes in: by file, command, standard input, environment or prompt; never as an argument.
+
+use super::input::read_stdin;
+use crate::failure::{Attempt, Failure};
+use crate::invocation::Invocation;
+use crate::owner;
+use crate::secret::Secret;
+use clap::Args;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// Flattened into the verbs that take a password.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub struct PasswordArguments {
+    /// The password is the first line of this file
+    #[arg(long, value_name = "FILE", help_heading = "Password")]
+    pub password_file: Option<PathBuf>,
+    /// The password is the first line that this shell command prints
+    #[arg(long, value_name = "COMMAND", help_heading = "Password")]
+    pub password_command: Option<String>,
+    /// The password is the first line of standard input; no document is read then
+    #[arg(long, help_heading = "Password")]
+    pub password_stdin: bool,
+}
+
+impl PasswordArguments {
+    /// The password that an option names, if one does. Read with the rights that the tool was started with.
+    pub fn named(&self, tell: &dyn Fn(&str)) -> Result<Option<Secret>, Failure> {
+        if let Some(file) = &self.password_file {
+            let text = owner::as_started(|| {
+                std::fs::read_to_string(file).attempt(|| format!("read the password file {file:?}"))
+            })?;
+            return first_line(&text, &format!("the password file {}", file.display())).map(Some);
+        }
+        if let Some(command) = &self.password_command {
+            let said = Invocation::new("/bin/sh").arg("-c").arg(command).as_started().outcome()?;
+            if !said.status.success() {
+                // What it printed on stdout may be a password: only its stderr is told.
+                return Err(Failure::failed(format!("--password-command failed ({})", said.status))
+                    .because(command.clone())
+                    .because(said.stderr.trim().to_owned()));
+            }
+            return first_line(&said.stdout, "what --password-command printed").map(Some);
+        }
+        if self.password_stdin {
+            return first_line(&read_stdin(tell)?, "standard input").map(Some);
+        }
+        Ok(None)
+    }
+}
+
+/// `$PGPASSWORD`, where it is set and not empty.
+#[must_use]
+pub fn from_environment() -> Option<Secret> {
+    std::env::var("PGPASSWORD").ok().filter(|text| !text.is_empty()).map(Secret::new)
+}
+
+/// Asks on the terminal, without echo; `None` where there is no terminal.
+pub fn prompt(question: &str) -> Result<Option<Secret>, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    let text = rpassword::prompt_password(format!("{question}: ")).attempt(|| "ask for the password")?;
+    first_line(&text, "the answer").map(Some)
+}
+
+/// Checks a password that came by other ways too.
+pub fn first_line(text: &str, origin: &str) -> Result<Secret, Failure> {
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(Failure::usage(format!("{origin} has no password in its first line")));
+    }
+    if line.contains('\0') {
+        return Err(Failure::usage(format!("{origin} has a NUL byte in the password")));
+    }
+    Ok(Secret::new(line.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_first_line_and_no_more() {
+        assert_eq!(first_line("swordfish\nignored\n", "the file").unwrap().expose(), "swordfish");
+        assert_eq!(first_line(" with blanks \r\n", "the file").unwrap().expose(), " with blanks ");
+        assert!(first_line("\nsecond", "the file").is_err());
+    }
+
+    #[test]
+    fn a_failing_command_does_not_show_what_it_printed() {
+        let arguments =
+            PasswordArguments { password_command: Some("echo swordfish; exit 2".into()), ..Default::default() };
+        assert!(!arguments.named(&|_| ()).unwrap_err().to_string().replace("echo swordfish", "").contains("swordfish"));
+    }
+}

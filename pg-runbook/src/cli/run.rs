@@ -1,0 +1,280 @@
+//! One run of one tool: what it was asked, what it says, and the document in the making.
+//!
+//! What must always hold: everything that a verb changes passes through [`Run::change`], so the document, stderr and
+//! the exit code tell the same story.
+
+use super::arguments::{CommonArguments, OutputForm};
+use super::password::{self, PasswordArguments};
+use crate::cluster::{self, Cluster, State, host};
+use crate::document::{Change, Diff, Document, Level};
+use crate::failure::Failure;
+use crate::lock::Lock;
+use crate::owner;
+use crate::secret::Secret;
+use crate::server::{ConnectionArguments, Defaults, Server};
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+/// Handed to every verb.
+pub struct Run {
+    /// The tool's name.
+    pub tool: &'static str,
+    /// The options that every tool has.
+    pub common: CommonArguments,
+    /// What will be written on stdout.
+    pub document: Document,
+    has_input: bool,
+    changed: bool,
+    given_password: Option<Secret>,
+    account: Vec<String>,
+    locks: Vec<Lock>,
+}
+
+impl Run {
+    pub(super) fn new(
+        tool: &'static str,
+        action: &str,
+        common: CommonArguments,
+        input: Option<Document>,
+        given_password: Option<Secret>,
+    ) -> Self {
+        let has_input = input.is_some();
+        let mut document = input.unwrap_or_else(|| Document::new(tool, action));
+        document.tool = tool.into();
+        document.action = action.into();
+        document.check |= common.check;
+        document.msg = String::new();
+        Self {
+            tool,
+            common,
+            document,
+            has_input,
+            changed: false,
+            given_password,
+            account: Vec::new(),
+            locks: Vec::new(),
+        }
+    }
+
+    /// Whether to report only.
+    #[must_use]
+    pub fn check(&self) -> bool {
+        self.document.check
+    }
+
+    /// Whether an upstream document was read.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        self.has_input
+    }
+
+    /// Whether this step changed something.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// A line for people on stderr.
+    pub fn say(&self, text: &str) {
+        if !self.common.quiet {
+            let _ = writeln!(std::io::stderr(), "{}: {text}", self.tool);
+        }
+    }
+
+    /// Something that deserves a look although nothing failed: on stderr and in the document.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.say(&format!("warning: {text}"));
+        self.document.warnings.push(text);
+    }
+
+    /// Records what was changed (or would be), and says it.
+    pub fn change(&mut self, change: Change) {
+        self.say(&change.line(self.check()));
+        self.changed = true;
+        self.document.changed = true;
+        self.document.changes.push(change);
+    }
+
+    /// Records before and after, where they were asked for.
+    pub fn show_difference(&mut self, what: &str, before: &str, after: &str) {
+        if self.common.diff && before != after {
+            self.document.diff.push(Diff {
+                before: before.into(),
+                after: after.into(),
+                before_header: format!("{what} (before)"),
+                after_header: format!("{what} (after)"),
+            });
+        }
+    }
+
+    /// What the server must do before a change is in force.
+    pub fn need(&mut self, level: Level, name: &str) {
+        self.document.needs.raise(level, name);
+    }
+
+    /// The one sentence of the document.
+    pub fn message(&mut self, text: impl Into<String>) {
+        self.document.msg = text.into();
+    }
+
+    /// A line of the account that a person reads on a terminal, below the message.
+    pub fn account(&mut self, line: impl Into<String>) {
+        self.account.push(line.into());
+    }
+
+    /// What a verb reports under a key of its own.
+    pub fn fact(&mut self, key: &str, value: &impl Serialize) {
+        self.document.facts.insert(key.into(), serde_json::to_value(value).unwrap_or_default());
+    }
+
+    /// Whether stdout gets text.
+    #[must_use]
+    pub fn writes_text(&self) -> bool {
+        match self.common.output {
+            Some(form) => form == OutputForm::Text,
+            None => std::io::stdout().is_terminal(),
+        }
+    }
+
+    pub(super) fn account_lines(&self) -> &[String] {
+        &self.account
+    }
+
+    /// The cluster that is meant; from here on the tool acts as its owner.
+    ///
+    /// In this order: `--cluster`, `-D`, `$PGCLUSTER`, `$PGDATA`, the document's, the only one on this host. The
+    /// environment and a document that mean different clusters are refused: one of them would be a surprise.
+    pub fn cluster(&mut self) -> Result<Cluster, Failure> {
+        let mut cluster = match self.explicit_cluster()? {
+            Some(cluster) => cluster,
+            None => match (environment_cluster()?, self.document.cluster.clone()) {
+                (Some((variable, named)), Some(known)) if !named.is(&known) => {
+                    return Err(Failure::usage(format!(
+                        "${variable} means {}, the document {}",
+                        named.title(),
+                        known.title()
+                    ))
+                    .hint(format!("{}, or: unset {variable}", named.option())));
+                }
+                (Some((_, named)), _) => named,
+                (None, Some(known)) => again(&known)?,
+                (None, None) => cluster::only()?,
+            },
+        };
+        owner::act_as(&cluster.owner()?)?;
+        // Only the owner may see whether it runs.
+        cluster.refresh();
+        self.set_cluster(&cluster);
+        Ok(cluster)
+    }
+
+    /// The cluster that the command line or the environment names, else the document's; `None` where there is neither.
+    pub fn named_cluster(&mut self) -> Result<Option<Cluster>, Failure> {
+        let named = self.common.cluster.is_some()
+            || self.common.pgdata.is_some()
+            || self.document.cluster.is_some()
+            || environment_cluster()?.is_some();
+        if named { self.cluster().map(Some) } else { Ok(None) }
+    }
+
+    fn explicit_cluster(&self) -> Result<Option<Cluster>, Failure> {
+        if let Some(name) = &self.common.cluster {
+            return cluster::named(name).map(Some);
+        }
+        self.common.pgdata.as_deref().map(cluster::at).transpose()
+    }
+
+    /// Puts the cluster's present state into the document. What another cluster needed is not asked of this one.
+    pub fn set_cluster(&mut self, cluster: &Cluster) {
+        if self.document.cluster.as_ref().is_some_and(|known| !known.is(cluster)) {
+            self.document.needs = crate::document::Needs::default();
+        }
+        let version = self.document.cluster.take().filter(|known| known.is(cluster)).and_then(|known| known.version);
+        let mut cluster = cluster.clone();
+        cluster.version = cluster.version.or(version);
+        self.document.cluster = Some(cluster);
+    }
+
+    /// With `--check`, whether the document's cluster is one that would be made by a step before.
+    #[must_use]
+    pub fn cluster_is_only_planned(&self) -> bool {
+        self.check() && self.document.cluster.as_ref().is_some_and(|cluster| cluster.state == State::Absent)
+    }
+
+    /// Excludes other tools from a cluster until the run ends; with `--check` nobody is excluded.
+    pub fn lock(&mut self, cluster: &Cluster) -> Result<(), Failure> {
+        self.lock_folder(&cluster.data_directory.clone())
+    }
+
+    /// The same for a folder that is about to be a data directory.
+    pub fn lock_folder(&mut self, folder: &std::path::Path) -> Result<(), Failure> {
+        if !self.check() {
+            let held = Lock::take(folder, self.common.lock_timeout, &mut |text| self.say(text))?;
+            self.locks.push(held);
+        }
+        Ok(())
+    }
+
+    /// A superuser's connection to the cluster's server; options and, where no cluster was named, the environment may
+    /// say otherwise.
+    pub fn connect(&mut self, cluster: &Cluster, arguments: &ConnectionArguments) -> Result<Server, Failure> {
+        let owner = cluster.owner()?;
+        let defaults = Defaults {
+            socket_directory: cluster.socket_directory.clone(),
+            port: Some(cluster.port),
+            user: Some(owner.name),
+            dbname: Some("postgres".into()),
+            home: Some(owner.home),
+            application_name: Some(self.tool.into()),
+            beats_environment: true,
+        };
+        let server = Server::connect(&arguments.resolve(&defaults)?)?;
+        for warning in server.warnings() {
+            self.warn(warning);
+        }
+        Ok(server)
+    }
+
+    /// The password that was given: by option or as an Ansible option; else `$PGPASSWORD` where `environment` allows it.
+    pub fn password(&self, arguments: &PasswordArguments, environment: bool) -> Result<Option<Secret>, Failure> {
+        if let Some(given) = &self.given_password {
+            return password::first_line(given.expose(), "the option password").map(Some);
+        }
+        let named = arguments.named(&|text| self.say(text))?;
+        Ok(named.or_else(|| if environment { password::from_environment() } else { None }))
+    }
+
+    pub(super) fn mark_done(&mut self) {
+        self.locks.clear();
+    }
+}
+
+fn environment_cluster() -> Result<Option<(&'static str, Cluster)>, Failure> {
+    if let Some(name) = std::env::var_os("PGCLUSTER").filter(|value| !value.is_empty()) {
+        return Ok(Some(("PGCLUSTER", cluster::named(&name.to_string_lossy())?)));
+    }
+    match std::env::var_os("PGDATA").filter(|value| !value.is_empty()) {
+        Some(folder) => Ok(Some(("PGDATA", cluster::at(&PathBuf::from(folder))?))),
+        None => Ok(None),
+    }
+}
+
+/// A document's cluster, as it is now. It was written before this run: its state may be old.
+fn again(known: &Cluster) -> Result<Cluster, Failure> {
+    if known.host_id != host::id() {
+        return Err(foreign(known));
+    }
+    match &known.name {
+        Some(name) => cluster::named(&format!("{}/{name}", known.major)),
+        None => cluster::at(&known.data_directory),
+    }
+}
+
+/// The refusal of a document from another host.
+pub(super) fn foreign(cluster: &Cluster) -> Failure {
+    Failure::refused(format!("the document's cluster {} lives on another host", cluster.title()))
+        .because(format!("its host_id is {}, this host's is {}", cluster.host_id, host::id()))
+        .hint("on that host, let the pipeline end with: pg-cluster advertise --host NAME")
+}

@@ -1,0 +1,42 @@
+//! Versions are numbers with named differences, so that a newer major works until shown otherwise.
+
+/// Whether a standby is told so by recovery.conf (12 and later refuse to start where it exists).
+#[must_use]
+pub fn has_recovery_conf(major: u32) -> bool {
+    major < 12
+}
+
+/// Whether WAL is kept by `wal_keep_segments` (13 renamed it to `wal_keep_size`).
+#[must_use]
+pub fn wal_keep_is_segments(major: u32) -> bool {
+    major < 13
+}
+
+/// Whether `max_wal_senders` is one of the bounds that a hot standby must not be below.
+#[must_use]
+pub fn bounds_wal_senders(major: u32) -> bool {
+    major >= 12
+}
+
+/// Whether a walsender answers `READ_REPLICATION_SLOT`.
+#[must_use]
+pub fn reads_replication_slots(major: u32) -> bool {
+    major >= 15
+}
+
+/// Whether a base backup comes with a manifest.
+#[must_use]
+pub fn has_backup_manifest(major: u32) -> bool {
+    major >= 13
+}
+
+/// The settings that a hot standby must not be below.
+#[must_use]
+pub fn standby_bounds(major: u32) -> Vec<&'static str> {
+    let mut names =
+        vec!["max_connections", "max_worker_processes", "max_prepared_transactions", "max_locks_per_transaction"];
+    if bounds_wal_senders(major) {
+        names.insert(2, "max_wal_senders");
+    }
+    names
+}

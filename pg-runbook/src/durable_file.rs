@@ -1,0 +1,213 @@
+//! Files that are either as they were or as they should be, whatever happens in between; the only writer of files.
+//!
+//! What must always hold: a file is replaced by a complete and synced one under the same name, with the same owner and
+//! mode; a symbolic link stays one and what it points at is replaced; unchanged contents are not written.
+
+#![allow(clippy::disallowed_methods)] // The door itself.
+
+use crate::failure::{Attempt, Failure};
+use crate::owner;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// A file's contents; `None` where there is no such file.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).attempt(|| format!("read {path:?}")),
+    }
+}
+
+/// Replaces `path` by `bytes`, or makes it with `mode` where it isn't there. Returns whether anything was written.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
+    if read(path)?.as_deref() == Some(bytes) {
+        return Ok(false);
+    }
+    let target = resolve(path)?;
+    let old = match fs::metadata(&target) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error).attempt(|| format!("look at {target:?}")),
+    };
+    match write_beside(&target, bytes, mode, old.as_ref()) {
+        // /etc/postgresql may belong to root while the server's owner only reads it: root may, the owner can't.
+        Err(Trouble::Denied(_)) if owner::started_by_root() => {
+            owner::as_started(|| write_beside(&target, bytes, mode, old.as_ref()).map_err(Trouble::into_failure))
+        }
+        result => result.map_err(Trouble::into_failure),
+    }
+    .map_err(|failure| failure.while_doing(format!("replace {path:?}")))?;
+    Ok(true)
+}
+
+/// Where a chain of symbolic links ends, also if nothing is there yet.
+fn resolve(path: &Path) -> Result<PathBuf, Failure> {
+    let mut path = path.to_owned();
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&path) else { return Ok(path) };
+        path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+    }
+    Err(Failure::failed(format!("follow the symbolic link {path:?}")).because("too many levels of symbolic links"))
+}
+
+enum Trouble {
+    Denied(Failure),
+    Other(Failure),
+}
+
+impl Trouble {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Denied(failure) | Self::Other(failure) => failure,
+        }
+    }
+
+    fn of(error: std::io::Error, doing: &str) -> Self {
+        let denied = error.kind() == ErrorKind::PermissionDenied;
+        let failure = Err::<(), _>(error).attempt(|| doing).unwrap_err();
+        if denied { Self::Denied(failure) } else { Self::Other(failure) }
+    }
+}
+
+fn write_beside(target: &Path, bytes: &[u8], mode: u32, old: Option<&Metadata>) -> Result<(), Trouble> {
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let mut beside = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".pg-runbook")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+        .map_err(|error| Trouble::of(error, "write a new file beside it"))?;
+    let mut write = || -> std::io::Result<()> {
+        beside.write_all(bytes)?;
+        if let Some(old) = old {
+            let new = beside.as_file().metadata()?;
+            if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+                fchown(beside.as_file(), Some(old.uid()), Some(old.gid()))?;
+            }
+        }
+        let mode = old.map_or(mode, Metadata::mode) & 0o7777;
+        beside.as_file().set_permissions(Permissions::from_mode(mode))?;
+        beside.as_file().sync_all()
+    };
+    write().map_err(|error| Trouble::of(error, "write a new file beside it"))?;
+    beside.persist(target).map_err(|error| Trouble::of(error.error, "put the new file in its place"))?;
+    sync(folder).map_err(Trouble::Other)
+}
+
+/// A candidate for `target`, written beside it under another name, gone when dropped.
+pub fn candidate(target: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Failure> {
+    let target = resolve(target)?;
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let doing = || format!("write a candidate beside {target:?}");
+    let mut file = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".candidate")
+        .tempfile_in(folder)
+        .attempt(doing)?;
+    file.write_all(bytes).attempt(doing)?;
+    Ok(file)
+}
+
+/// Renames, and syncs the folder, so that the new name outlives a power loss.
+pub fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::rename(from, to).attempt(|| format!("rename {from:?} to {to:?}"))?;
+    sync(to.parent().unwrap_or(Path::new("/")))
+}
+
+/// Removes a file; one that isn't there is no failure.
+pub fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).attempt(|| format!("remove {path:?}")),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder that this project made, and all that is in it.
+pub fn remove_tree(path: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).attempt(|| format!("remove {path:?}")),
+        _ => Ok(()),
+    }
+}
+
+/// Syncs a file or a folder.
+pub fn sync(path: &Path) -> Result<(), Failure> {
+    File::open(path).and_then(|file| file.sync_all()).attempt(|| format!("sync {path:?}"))
+}
+
+/// Makes a folder, and those above it that are missing, for the owner alone.
+pub fn make_folder(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).attempt(|| format!("make the folder {path:?}"))
+}
+
+/// Opens a file to append to it, made with `mode` where it isn't there.
+pub fn append_to(path: &Path, mode: u32) -> Result<File, Failure> {
+    OpenOptions::new().append(true).create(true).mode(mode).open(path).attempt(|| format!("append to {path:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn keeps_the_mode_and_leaves_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pg_hba.conf");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert!(replace(&path, b"new", 0o600).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn keeps_a_symbolic_link_and_replaces_what_it_points_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "old").unwrap();
+        symlink("real", &link).unwrap();
+        replace(&link, b"new", 0o600).unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("real"));
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+    }
+
+    #[test]
+    fn does_not_touch_a_file_that_is_already_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "same").unwrap();
+        let before = fs::metadata(&path).unwrap();
+        assert!(!replace(&path, b"same", 0o600).unwrap());
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((before.ino(), before.mtime_nsec()), (after.ino(), after.mtime_nsec()));
+    }
+
+    #[test]
+    fn keeps_the_owner_of_a_file_that_root_replaces() {
+        if !owner::started_by_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
+        replace(&path, b"new", 0o600).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 65534);
+    }
+
+    #[test]
+    fn a_new_file_gets_the_mode_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pgpass");
+        replace(&path, b"x", 0o600).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    }
+}

@@ -1,0 +1,413 @@
+//! An external command as data; the only place that starts one.
+//!
+//! What must always hold: a child runs as the cluster's owner unless [`Invocation::as_started`] says otherwise, never
+//! sees a password in its arguments or environment, speaks English, and never outlives the tool.
+
+#![allow(clippy::disallowed_methods)] // The door itself.
+
+use crate::failure::{Attempt, Failure};
+use crate::{owner, signals};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+static SHOW: AtomicBool = AtomicBool::new(false);
+
+/// With `-v`: each command is shown on stderr before it runs.
+pub fn show_commands() {
+    SHOW.store(true, Ordering::Relaxed);
+}
+
+/// A command that can be shown, run, or put into an error message.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    input: Vec<u8>,
+    as_started: bool,
+    timeout: Option<Duration>,
+}
+
+/// Told of each piece of a child's stderr; a failure ends the child.
+pub type Watcher<'a> = &'a mut dyn FnMut(&str) -> Result<(), Failure>;
+
+/// What a command that ran to its end left behind.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote on stdout.
+    pub stdout: String,
+    /// What it wrote on stderr.
+    pub stderr: String,
+}
+
+impl Invocation {
+    /// `program` is a full path: whoever found it knows its version.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            input: Vec::new(),
+            as_started: false,
+            timeout: None,
+        }
+    }
+
+    /// Adds an argument. Never a password.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable. Never a password.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs with the rights that the tool was started with (systemctl, apt-get, Debian's wrappers as root).
+    #[must_use]
+    pub fn as_started(mut self) -> Self {
+        self.as_started = true;
+        self
+    }
+
+    /// Gives up and ends the child after this long.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// What the child reads on stdin (otherwise it reads nothing).
+    #[must_use]
+    pub fn input(mut self, bytes: &[u8]) -> Self {
+        self.input = bytes.to_vec();
+        self
+    }
+
+    /// The command as it could be typed.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let words = std::iter::once(self.program.as_os_str()).chain(self.arguments.iter().map(OsString::as_os_str));
+        words.map(shell_word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Runs it; an exit status other than 0 is a failure that tells the command, the status and its last words.
+    pub fn run(&self) -> Result<Completed, Failure> {
+        let completed = self.outcome()?;
+        if completed.status.success() { Ok(completed) } else { Err(self.failure(&completed)) }
+    }
+
+    /// Runs it; any exit status is an answer.
+    pub fn outcome(&self) -> Result<Completed, Failure> {
+        self.watch(&mut |_| Ok(()))
+    }
+
+    /// Runs it, and hands each piece of its stderr on as it comes (a line, or what ends with a carriage return). A
+    /// failure that comes back ends the child.
+    pub fn watch(&self, on_stderr: Watcher<'_>) -> Result<Completed, Failure> {
+        if SHOW.load(Ordering::Relaxed) {
+            let _ = writeln!(std::io::stderr(), "$ {}", self.shown());
+        }
+        let mut wakeup = signals::Wakeup::new()?;
+        let mut child = self.spawn()?;
+        let result = self.attend(&mut child, &mut wakeup, on_stderr);
+        if result.is_err() {
+            terminate(&child);
+            let _ = child.wait();
+        }
+        result
+    }
+
+    /// The failure that tells the command whole, its exit status and its last lines.
+    #[must_use]
+    pub fn failure(&self, completed: &Completed) -> Failure {
+        let name = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let said =
+            last_lines(if completed.stderr.trim().is_empty() { &completed.stdout } else { &completed.stderr }, 8);
+        let failure = Failure::failed(format!("{name} failed ({})", completed.status)).because(self.shown());
+        if said.is_empty() { failure } else { failure.because(said) }
+    }
+
+    fn spawn(&self) -> Result<Child, Failure> {
+        let mut command = self.command();
+        let doing = || format!("start {}", self.program.display());
+        // As root the child changes its identity itself (setpriv), so it has to be started as root.
+        let mut child = owner::as_started(|| command.spawn().attempt(doing))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A child that reads nothing of it says so by its exit status.
+            let _ = stdin.write_all(&self.input);
+        }
+        Ok(child)
+    }
+
+    fn command(&self) -> Command {
+        let identity = if self.as_started { None } else { owner::acting() };
+        let mut command = match setpriv(identity.as_ref()) {
+            Some(mut words) => {
+                let mut command = Command::new(words.remove(0));
+                command.args(words).arg("--").arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
+        if let Some(owner) = &identity {
+            command.env("HOME", &owner.home).env("USER", &owner.name).env("LOGNAME", &owner.name);
+        }
+        pin_environment(&mut command);
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir("/")
+            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Waits for the child alone: a server that it started may keep the pipes open for ever.
+    fn attend(
+        &self,
+        child: &mut Child,
+        wakeup: &mut signals::Wakeup,
+        on_stderr: Watcher<'_>,
+    ) -> Result<Completed, Failure> {
+        let mut stdout = Stream::new(child.stdout.take())?;
+        let mut stderr = Stream::new(child.stderr.take())?;
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let mut told = false;
+        loop {
+            stdout.read();
+            stderr.read();
+            stderr.hand_on(on_stderr, false)?;
+            if let Some(status) = child.try_wait().attempt(|| format!("wait for {}", self.program.display()))? {
+                stdout.read();
+                stderr.read();
+                stderr.hand_on(on_stderr, true)?;
+                if told {
+                    signals::safe_point(&format!("while {} ran", self.shown()))?;
+                }
+                return Ok(Completed { status, stdout: stdout.text(), stderr: stderr.text() });
+            }
+            if signals::arrived().is_some() && !told {
+                told = true;
+                terminate(child);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                terminate(child);
+                let waited = self.timeout.unwrap_or_default().as_secs();
+                return Err(Failure::gave_up(format!("no end after {waited} s: {}", self.shown())));
+            }
+            wait_for_news(wakeup, &[&stdout, &stderr], deadline)?;
+        }
+    }
+}
+
+fn terminate(child: &Child) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
+    let _ = owner::as_started(|| kill(pid, Signal::SIGTERM).attempt(|| "end a child"));
+}
+
+/// setpriv ends the child when the tool is killed, and changes its identity with all its groups.
+fn setpriv(identity: Option<&owner::Owner>) -> Option<Vec<OsString>> {
+    static SETPRIV: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
+    let program = SETPRIV.get_or_init(|| which::which_in("setpriv", Some("/usr/bin:/bin"), "/").ok()).clone()?;
+    let mut words = vec![program.into_os_string(), "--pdeathsig".into(), "TERM".into()];
+    if let Some(owner) = identity {
+        words.extend([format!("--reuid={}", owner.uid).into(), format!("--regid={}", owner.gid).into()]);
+        let known = !owner.name.bytes().all(|byte| byte.is_ascii_digit());
+        words.push(if known { "--init-groups" } else { "--clear-groups" }.into());
+    }
+    Some(words)
+}
+
+/// English messages, the caller's character set, and none of libpq's or the server's variables: what a child must
+/// know is in its arguments.
+fn pin_environment(command: &mut Command) {
+    if let Some(everything) = std::env::var_os("LC_ALL") {
+        for name in ["LANG", "LC_CTYPE", "LC_COLLATE", "LC_NUMERIC", "LC_TIME", "LC_MONETARY"] {
+            command.env(name, &everything);
+        }
+        command.env_remove("LC_ALL");
+    }
+    command.env("LC_MESSAGES", "C").env_remove("LANGUAGE");
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("PG") && !text.starts_with("PG_") {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// One of the child's output pipes, read without blocking.
+struct Stream<R> {
+    pipe: Option<R>,
+    bytes: Vec<u8>,
+    handed_on: usize,
+}
+
+impl<R: Read + AsFd> Stream<R> {
+    fn new(pipe: Option<R>) -> Result<Self, Failure> {
+        if let Some(pipe) = &pipe {
+            use nix::fcntl::{FcntlArg, OFlag, fcntl};
+            fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).attempt(|| "make a pipe non-blocking")?;
+        }
+        Ok(Self { pipe, bytes: Vec::new(), handed_on: 0 })
+    }
+
+    fn read(&mut self) {
+        let mut buffer = [0; 8192];
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.read(&mut buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => self.bytes.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+
+    fn hand_on(&mut self, to: Watcher<'_>, all: bool) -> Result<(), Failure> {
+        while let Some(length) = self.bytes[self.handed_on..].iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let piece = self.handed_on..self.handed_on + length;
+            self.handed_on += length + 1;
+            to(&String::from_utf8_lossy(&self.bytes[piece]))?;
+        }
+        if all && self.handed_on < self.bytes.len() {
+            to(&String::from_utf8_lossy(&self.bytes[self.handed_on..]))?;
+            self.handed_on = self.bytes.len();
+        }
+        Ok(())
+    }
+
+    fn text(self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// What can be polled while it is open.
+trait Open {
+    fn open(&self) -> Option<BorrowedFd<'_>>;
+}
+
+impl<R: AsFd> Open for Stream<R> {
+    fn open(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+}
+
+fn wait_for_news(wakeup: &mut signals::Wakeup, pipes: &[&dyn Open], deadline: Option<Instant>) -> Result<(), Failure> {
+    let mut descriptors = vec![PollFd::new(wakeup.as_fd(), PollFlags::POLLIN)];
+    descriptors.extend(pipes.iter().filter_map(|pipe| pipe.open()).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+    let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
+        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut descriptors, timeout) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        Err(error) => return Err(error).attempt(|| "wait for a child"),
+    }
+    wakeup.drain();
+    Ok(())
+}
+
+/// A word as a shell takes it.
+#[must_use]
+pub fn shell_word(word: &OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// The last `count` lines that are not blank.
+#[must_use]
+pub fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// A program of the system (not of PostgreSQL) in the usual places.
+pub fn system_program(name: &str) -> Result<PathBuf, Failure> {
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    which::which_in(name, Some(&places), "/")
+        .or_else(|_| which::which_in(name, Some("/usr/sbin:/usr/bin:/sbin:/bin"), "/"))
+        .map_err(|_| Failure::failed(format!("find the program {name:?}")).because("it is in no folder of $PATH"))
+}
+
+/// Whether a program of the system is there.
+#[must_use]
+pub fn has_system_program(name: &str) -> bool {
+    system_program(name).as_deref().is_ok_and(Path::exists)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Invocation {
+        Invocation::new("/bin/sh").arg("-c").arg(script)
+    }
+
+    #[test]
+    fn tells_a_failed_command_whole_with_its_status_and_last_words() {
+        let failure = shell("echo trouble >&2; exit 3").run().unwrap_err();
+        assert_eq!(failure.message, "sh failed (exit status: 3)");
+        assert_eq!(failure.causes, ["/bin/sh -c 'echo trouble >&2; exit 3'", "trouble"]);
+    }
+
+    #[test]
+    fn does_not_wait_for_a_daemon_that_keeps_the_pipes_open() {
+        let begun = Instant::now();
+        let completed = shell("sleep 30 & echo started").run().unwrap();
+        assert_eq!(completed.stdout, "started\n");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn gives_up_on_a_command_that_hangs() {
+        let failure = shell("exec sleep 60").timeout(Duration::from_millis(50)).run().unwrap_err();
+        assert_eq!(failure.code, crate::Code::GaveUp);
+    }
+
+    #[test]
+    fn hands_progress_on_piece_by_piece() {
+        let mut pieces = Vec::new();
+        shell(r"printf 'a\rb\rc\nd' >&2")
+            .watch(&mut |piece| {
+                pieces.push(piece.to_owned());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(pieces, ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn quotes_what_a_shell_would_take_apart() {
+        assert_eq!(Invocation::new("/bin/echo").arg("it's").arg("a b").shown(), r"/bin/echo 'it'\''s' 'a b'");
+    }
+}

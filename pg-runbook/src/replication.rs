@@ -1,0 +1,217 @@
+//! The primary, asked with the replication role alone.
+//!
+//! What must always hold: it is libpq itself that logs in (psql, with `replication=true`), so the password file and
+//! the rule that are tried are the ones that the walreceiver will meet. (tokio-postgres has no replication mode.)
+
+use crate::cluster::{programs, version};
+use crate::document::Primary;
+use crate::failure::{Code, Failure};
+use crate::invocation::{Completed, Invocation};
+use crate::server::{ConnectionArguments, Defaults, SslMode, Target};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// A way to the primary's walsender.
+#[derive(Clone, Debug)]
+pub struct Walsender {
+    target: Target,
+    psql: PathBuf,
+}
+
+/// What `IDENTIFY_SYSTEM` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// In decimal digits.
+    pub system_identifier: String,
+    /// The timeline that it writes, or replays.
+    pub timeline: u32,
+    /// Its flush location.
+    pub location: String,
+}
+
+/// Where a standby finds its primary: the command line first, then the document.
+pub fn target(
+    arguments: &ConnectionArguments,
+    primary: Option<&Primary>,
+    defaults: &Defaults,
+) -> Result<Target, Failure> {
+    let mut arguments = arguments.clone();
+    if let Some(primary) = primary.filter(|_| arguments.conninfo.is_none()) {
+        arguments.host = arguments.host.or_else(|| primary.host.clone());
+        arguments.port = arguments.port.or(primary.port);
+        arguments.username = arguments.username.or_else(|| primary.username.clone());
+    }
+    if arguments.host.is_none()
+        && arguments.conninfo.is_none()
+        && std::env::var_os("PGHOST").is_none()
+        && std::env::var_os("PGSERVICE").is_none()
+    {
+        return Err(Failure::usage("which server is the primary?")
+            .because("neither the command line nor a document says it")
+            .hint("-h HOST -p PORT -U ROLE; or on the primary: … | pg-cluster advertise --host HOST"));
+    }
+    let mut target = arguments.resolve(defaults)?;
+    if let Some(primary) = primary {
+        if let Some(file) = &primary.passfile {
+            target.passfile = Some(file.clone());
+        }
+        if let Some(mode) = &primary.sslmode
+            && arguments.conninfo.is_none()
+            && std::env::var_os("PGSSLMODE").is_none()
+        {
+            target.sslmode = SslMode::parse(mode)?;
+        }
+    }
+    Ok(target)
+}
+
+impl Walsender {
+    /// `target` names the primary; its password comes from the password file only.
+    pub fn new(target: Target) -> Result<Self, Failure> {
+        let (psql, _) = programs::client("psql", 10)?;
+        Ok(Self { target, psql })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Logs in and asks who is there.
+    pub fn identify(&self) -> Result<Identity, Failure> {
+        let said = self.ask(&["IDENTIFY_SYSTEM".into()])?;
+        parse_identity(&said)
+            .ok_or_else(|| Failure::failed(format!("understand what {} says of itself", self.place())).because(said))
+    }
+
+    /// The values of these settings, in the server's own words.
+    pub fn show(&self, names: &[&str]) -> Result<Vec<String>, Failure> {
+        let commands: Vec<String> = names.iter().map(|name| format!("SHOW {name}")).collect();
+        Ok(self.ask(&commands)?.lines().map(str::to_owned).collect())
+    }
+
+    /// The primary as the document describes it: identity, major, and what a standby must not be below.
+    pub fn describe(&self) -> Result<Primary, Failure> {
+        let identity = self.identify()?;
+        let major =
+            self.show(&["server_version_num"])?.first().and_then(|text| text.parse::<u32>().ok()).unwrap_or_default()
+                / 10000;
+        let names = version::standby_bounds(major);
+        let settings: Map<String, Value> =
+            names.iter().zip(self.show(&names)?).map(|(name, value)| ((*name).to_owned(), number(&value))).collect();
+        Ok(Primary {
+            host: Some(self.target.host.clone()),
+            port: Some(self.target.port),
+            username: Some(self.target.user.clone()),
+            passfile: self.target.passfile.clone(),
+            sslmode: Some(self.target.sslmode.to_string()),
+            major: Some(major),
+            system_identifier: Some(identity.system_identifier),
+            timeline: Some(identity.timeline),
+            settings,
+            ..Primary::default()
+        })
+    }
+
+    /// Whether a physical slot of this name is there; `None` where the server is too old to say.
+    pub fn has_slot(&self, name: &str, major: u32) -> Result<Option<bool>, Failure> {
+        if !version::reads_replication_slots(major) {
+            return Ok(None);
+        }
+        let said = self.ask(&[format!("READ_REPLICATION_SLOT {name}")])?;
+        Ok(Some(said.lines().next().is_some_and(|line| line.starts_with("physical"))))
+    }
+
+    fn ask(&self, commands: &[String]) -> Result<String, Failure> {
+        let invocation = commands.iter().fold(
+            Invocation::new(&self.psql)
+                .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"])
+                .arg(format!("{} replication=true", self.target.conninfo())),
+            |invocation, command| invocation.arg("-c").arg(command),
+        );
+        let completed = invocation.outcome()?;
+        if completed.status.success() {
+            return Ok(completed.stdout);
+        }
+        Err(self.explain(&completed, &invocation))
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.target.host, self.target.port)
+    }
+
+    /// What libpq said, as one of the things that can be mended.
+    fn explain(&self, completed: &Completed, invocation: &Invocation) -> Failure {
+        let said = completed.stderr.trim();
+        let (role, place) = (&self.target.user, self.place());
+        let failure = Failure::failed(format!("replication login of {role} at {place} failed")).because(said);
+        let file =
+            self.target.passfile.as_ref().map(|file| format!(" --passfile {}", file.display())).unwrap_or_default();
+        let set = format!("pg-pass set -h {} -p {} -U {role}{file}", self.target.host, self.target.port);
+        if said.contains("password authentication failed") || said.contains("no password supplied") {
+            return failure.hint(set);
+        }
+        if let Some(address) = between(said, "replication connection from host \"", "\"") {
+            return failure.hint(format!("on the primary: pg-conf allow {role} --from {address} | pg-cluster reload"));
+        }
+        if said.contains("rejects replication connection") {
+            return failure.hint("on the primary: pg-conf rules, and look for the reject rule");
+        }
+        if said.contains("start WAL sender") || said.contains("start walsender") || said.contains("does not exist") {
+            return failure.hint(format!("on the primary: pg-role ensure {role}"));
+        }
+        let unreachable = [
+            "could not connect",
+            "Connection refused",
+            "could not translate",
+            "timeout expired",
+            "starting up",
+            "No route",
+            "server closed the connection",
+            "shutting down",
+            "unreachable",
+            "not yet accepting",
+        ];
+        if unreachable.iter().any(|words| said.contains(words)) {
+            return Failure { code: Code::GaveUp, ..failure }.hint(format!(
+                "is it up, and does it listen there? pg_isready -h {} -p {}",
+                self.target.host, self.target.port
+            ));
+        }
+        failure.because(invocation.shown())
+    }
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    text.split_once(start)?.1.split_once(end).map(|(inner, _)| inner)
+}
+
+/// `7301…|1|0/3000148|`
+fn parse_identity(said: &str) -> Option<Identity> {
+    let mut fields = said.lines().next()?.split('|');
+    let system_identifier = fields.next()?.to_owned();
+    let timeline = fields.next()?.parse().ok()?;
+    let location = fields.next()?.to_owned();
+    system_identifier.bytes().all(|byte| byte.is_ascii_digit()).then_some(Identity {
+        system_identifier,
+        timeline,
+        location,
+    })
+}
+
+fn number(text: &str) -> Value {
+    text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_identify_system_says() {
+        let identity = parse_identity("7301234567890123456|3|0/3000148|\n").unwrap();
+        assert_eq!((identity.system_identifier.as_str(), identity.timeline), ("7301234567890123456", 3));
+        assert_eq!(parse_identity("nonsense"), None);
+    }
+}

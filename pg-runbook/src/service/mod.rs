@@ -1,0 +1,268 @@
+//! Start, stop, restart, reload and promote a cluster's server, by the way that fits how it runs.
+//!
+//! What must always hold: success is what was observed (the process, its status, the configuration's load time), never
+//! what a wrapper's exit status claims; a failure carries the server log's own words.
+
+mod diagnosis;
+mod log;
+mod manager;
+
+pub use diagnosis::{Bound, bounds_too_low};
+pub use log::Log;
+pub use manager::Manager;
+
+use crate::cluster::postmaster::{self, Found, Process};
+use crate::cluster::{Cluster, State, plain, programs};
+use crate::failure::{Attempt, Failure};
+use crate::invocation::{Invocation, system_program};
+use crate::server::Server;
+use crate::signals;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How a server is told to stop, as in `pg_ctl -m`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopMode {
+    /// After the last client has left.
+    Smart,
+    /// Clients are disconnected.
+    #[default]
+    Fast,
+    /// Without a checkpoint; the next start recovers.
+    Immediate,
+}
+
+impl StopMode {
+    fn signal(self) -> Signal {
+        match self {
+            Self::Smart => Signal::SIGTERM,
+            Self::Fast => Signal::SIGINT,
+            Self::Immediate => Signal::SIGQUIT,
+        }
+    }
+}
+
+/// Starts the server and waits until it has said that it is ready (or, not answering yet, a standby).
+pub fn start(cluster: &mut Cluster, timeout: Duration) -> Result<(), Failure> {
+    let log = Log::mark(cluster);
+    let told = match Manager::of(cluster)? {
+        Manager::Systemd { unit } => systemctl("start", &unit, timeout),
+        Manager::Wrapper | Manager::Stray { .. } => wrapper(cluster, "start", timeout),
+        Manager::PgCtl => pg_ctl(cluster, "start", timeout),
+    };
+    observe_start(cluster, &log, timeout, told)
+}
+
+/// Stops the server and waits until its process is gone.
+pub fn stop(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Result<(), Failure> {
+    let Some(process) = postmaster::look(&cluster.data_directory).process() else {
+        cluster.refresh();
+        return Ok(());
+    };
+    match Manager::of(cluster)? {
+        Manager::Systemd { unit } if mode == StopMode::Fast => systemctl("stop", &unit, timeout).map(|_| ())?,
+        _ => signal(&process, mode.signal())?,
+    }
+    let gone = await_condition(timeout, &format!("while {} stops", cluster.title()), || !is_alive(&process))?;
+    cluster.refresh();
+    if gone {
+        return Ok(());
+    }
+    let failure = Failure::gave_up(format!("{} has not stopped after {} s", cluster.title(), timeout.as_secs()))
+        .because(format!("its process {} is still there; it stops when its clients or checkpoint let it", process.pid));
+    Err(if mode == StopMode::Smart {
+        failure.hint(format!("pg-cluster stop {} --mode fast", cluster.option()))
+    } else {
+        failure.hint(format!("pg-cluster stop {} --timeout 600", cluster.option()))
+    })
+}
+
+/// Stops and starts. A server that root finds running outside its systemd unit comes back inside it.
+pub fn restart(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Result<(), Failure> {
+    let before = postmaster::look(&cluster.data_directory).process();
+    let log = Log::mark(cluster);
+    match Manager::of(cluster)? {
+        Manager::Systemd { unit } => {
+            let told = systemctl("restart", &unit, timeout);
+            observe_start(cluster, &log, timeout, told)?;
+        }
+        _ => {
+            stop(cluster, mode, timeout)?;
+            start(cluster, timeout)?;
+        }
+    }
+    let after = postmaster::look(&cluster.data_directory).process();
+    match (before, after) {
+        (Some(before), Some(after)) if before.pid == after.pid && before.started == after.started => {
+            Err(Failure::failed(format!("{} was told to restart, and its old process still runs", cluster.title()))
+                .because(format!("process {} started at {}", before.pid, before.started)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a reload brought to light.
+#[derive(Clone, Debug, Default)]
+pub struct Reloaded {
+    /// Whether the server could be asked; without an answer only the signal was sent.
+    pub observed: bool,
+}
+
+/// Sends SIGHUP, and waits until the server has loaded its files; a file that it could not load is a failure.
+pub fn reload(cluster: &Cluster, server: Option<&mut Server>) -> Result<Reloaded, Failure> {
+    let Some(process) = postmaster::look(&cluster.data_directory).process() else {
+        return Err(Failure::failed(format!("{} does not run, so there is nothing to reload", cluster.title()))
+            .hint(format!("pg-cluster start {}", cluster.option())));
+    };
+    let Some(server) = server else {
+        signal(&process, Signal::SIGHUP)?;
+        return Ok(Reloaded { observed: false });
+    };
+    let before = server.text("SELECT pg_conf_load_time()::text")?;
+    signal(&process, Signal::SIGHUP)?;
+    let mut trouble = Ok(());
+    let loaded = await_condition(Duration::from_secs(5), "while the configuration is loaded", || {
+        match server.text("SELECT pg_conf_load_time()::text") {
+            Ok(now) => now != before,
+            Err(failure) => {
+                trouble = Err(failure);
+                true
+            }
+        }
+    })?;
+    trouble?;
+    let errors = configuration_errors(server)?;
+    if loaded && errors.is_empty() {
+        return Ok(Reloaded { observed: true });
+    }
+    let failure =
+        Failure::failed(format!("{} could not load its configuration, and goes on with the old one", cluster.title()));
+    Err(errors.into_iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", cluster.option())))
+}
+
+/// What the server itself finds wrong in its configuration files as they are now.
+pub fn configuration_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
+    server.batch("SET lc_messages = 'C'")?;
+    let settings = "SELECT coalesce(sourcefile, '?') || ':' || coalesce(sourceline, 0) || ': ' || coalesce(name || ': ', '') || error
+        FROM pg_file_settings WHERE error IS NOT NULL AND error <> 'setting could not be applied'";
+    let mut errors: Vec<String> = server.query(settings, &[])?.iter().map(|row| row.get(0)).collect();
+    let file = server.text("SHOW hba_file")?.unwrap_or_default();
+    let rules = "SELECT coalesce(line_number, 0)::text || ': ' || error FROM pg_hba_file_rules WHERE error IS NOT NULL";
+    errors.extend(server.query(rules, &[])?.iter().map(|row| format!("{file}:{}", row.get::<_, String>(0))));
+    Ok(errors)
+}
+
+/// Ends recovery, and waits until the server takes writes.
+pub fn promote(cluster: &mut Cluster, timeout: Duration) -> Result<(), Failure> {
+    let log = Log::mark(cluster);
+    let invocation = Invocation::new(programs::server(cluster.major, "pg_ctl")?)
+        .args(["promote", "-w", "-t", &timeout.as_secs().max(1).to_string(), "-D"])
+        .arg(&cluster.data_directory);
+    let told = invocation.run();
+    cluster.refresh();
+    if cluster.role == Some(crate::cluster::Role::Primary) && cluster.state == State::Running {
+        return Ok(());
+    }
+    let failure = told.err().unwrap_or_else(|| Failure::gave_up("it has not ended recovery yet"));
+    Err(failure.while_doing(format!("promote {}", cluster.title())).because(log.since()))
+}
+
+/// Waits for a condition, asking every 5 ms; `false` when the time is over.
+pub fn await_condition(timeout: Duration, doing: &str, mut holds: impl FnMut() -> bool) -> Result<bool, Failure> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if holds() {
+            return Ok(true);
+        }
+        signals::safe_point(doing)?;
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn observe_start(
+    cluster: &mut Cluster,
+    log: &Log,
+    timeout: Duration,
+    told: Result<crate::invocation::Completed, Failure>,
+) -> Result<(), Failure> {
+    cluster.refresh();
+    if told.is_ok() && cluster.state == State::Starting {
+        let data_directory = cluster.data_directory.clone();
+        await_condition(timeout, "while the server starts", || {
+            !matches!(postmaster::look(&data_directory).state(), State::Starting)
+        })?;
+        cluster.refresh();
+    }
+    match cluster.state {
+        State::Running => Ok(()),
+        State::Starting => {
+            Err(Failure::gave_up(format!("{} is still starting after {} s", cluster.title(), timeout.as_secs()))
+                .because(log.since())
+                .hint(format!("pg-cluster wait {} --for accepting", cluster.option())))
+        }
+        _ => Err(diagnosis::start_failure(cluster, log, told.err())),
+    }
+}
+
+fn systemctl(verb: &str, unit: &str, timeout: Duration) -> Result<crate::invocation::Completed, Failure> {
+    Invocation::new(system_program("systemctl")?).args([verb, unit]).as_started().timeout(timeout).run()
+}
+
+/// Debian's wrapper knows the cluster's environment, options and log; told not to go through systemd.
+fn wrapper(cluster: &Cluster, verb: &str, timeout: Duration) -> Result<crate::invocation::Completed, Failure> {
+    let name = cluster.name.clone().unwrap_or_default();
+    Invocation::new("/usr/bin/pg_ctlcluster")
+        .args(["--skip-systemctl-redirect", &cluster.major.to_string(), &name, verb])
+        .args(["--", "-t", &timeout.as_secs().max(1).to_string()])
+        .as_started()
+        .run()
+}
+
+fn pg_ctl(cluster: &Cluster, verb: &str, timeout: Duration) -> Result<crate::invocation::Completed, Failure> {
+    let mut invocation = Invocation::new(programs::server(cluster.major, "pg_ctl")?)
+        .args([verb, "-w", "-s", "-t", &timeout.as_secs().max(1).to_string(), "-D"])
+        .arg(&cluster.data_directory)
+        .arg("-l")
+        .arg(startup_log(&cluster.data_directory)?);
+    if cluster.config_file.parent() != Some(&cluster.data_directory) {
+        let option = format!("-c config_file={}", crate::invocation::shell_word(cluster.config_file.as_os_str()));
+        invocation = invocation.arg("-o").arg(option);
+    }
+    invocation.run()
+}
+
+/// Beside the data directory, made here so that it is for the owner's eyes only.
+fn startup_log(data_directory: &Path) -> Result<PathBuf, Failure> {
+    let path = plain::log_file(data_directory);
+    crate::durable_file::append_to(&path, 0o600)?;
+    Ok(path)
+}
+
+fn signal(process: &Process, signal: Signal) -> Result<(), Failure> {
+    kill(Pid::from_raw(process.pid), signal).attempt(|| format!("send {signal} to process {}", process.pid))
+}
+
+fn is_alive(process: &Process) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+    let name = stat.split(['(', ')']).nth(1).unwrap_or_default();
+    let zombie = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+    matches!(name, "postgres" | "postmaster") && !zombie
+}
+
+/// The running server's process, or the failure that says it doesn't run.
+pub fn running(cluster: &Cluster) -> Result<Process, Failure> {
+    match postmaster::look(&cluster.data_directory) {
+        Found::Process(process) => Ok(process),
+        Found::Nothing => Err(Failure::failed(format!("{} does not run", cluster.title()))
+            .hint(format!("pg-cluster start {}", cluster.option()))),
+        Found::Denied => {
+            Err(Failure::failed(format!("look into {}: permission denied", cluster.data_directory.display()))
+                .hint(format!("sudo -u {} …, or sudo …", cluster.owner)))
+        }
+    }
+}
