@@ -1,1 +1,51 @@
-//! placeholder
+//! Stages 10 and 11 of the runbook: a base backup of the primary is fetched beside the standby's data directory while
+//! the old standby serves, and then installed in its place by one exchange.
+//!
+//! What must always hold: the old data directory is moved aside, never deleted; nothing is installed that could come
+//! up as a primary; whatever goes wrong, the old directory or the new one is in place, whole.
+
+pub mod args;
+mod exchange;
+mod fetch;
+mod inspect;
+mod install;
+mod marker;
+mod own_files;
+mod places;
+mod progress;
+mod standby_settings;
+mod status;
+mod streaming;
+
+pub use args::Arguments;
+
+use args::Command;
+use pg_runbook::cli::{CommonArguments, Tool, Verb};
+use pg_runbook::{Failure, Run};
+
+impl Tool for Arguments {
+    const NAME: &'static str = "pg-basebackup-swap";
+
+    fn common(&self) -> &CommonArguments {
+        &self.common
+    }
+
+    fn verb(&self) -> Verb {
+        let verb = |name, disturbs| Verb { name, disturbs, wants_cluster: true };
+        match self.command {
+            Command::Run(_) => verb("run", true),
+            Command::Fetch(_) => verb("fetch", false),
+            Command::Swap(_) => verb("swap", true),
+            Command::Status => verb("status", false),
+        }
+    }
+
+    fn run(self, run: &mut Run) -> Result<(), Failure> {
+        match self.command {
+            Command::Run(arguments) => install::run(run, &arguments),
+            Command::Fetch(arguments) => fetch::fetch(run, &arguments),
+            Command::Swap(arguments) => install::swap(run, &arguments),
+            Command::Status => status::status(run),
+        }
+    }
+}

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,7 @@ pub struct Invocation {
     environment: Vec<(OsString, OsString)>,
     input: Vec<u8>,
     as_started: bool,
+    foreground: bool,
     timeout: Option<Duration>,
 }
 
@@ -59,6 +61,7 @@ impl Invocation {
             environment: Vec::new(),
             input: Vec::new(),
             as_started: false,
+            foreground: false,
             timeout: None,
         }
     }
@@ -88,6 +91,14 @@ impl Invocation {
     #[must_use]
     pub fn as_started(mut self) -> Self {
         self.as_started = true;
+        self
+    }
+
+    /// May ask on the terminal (a password manager). Others get a process group of their own, so that Ctrl-C reaches
+    /// the tool alone, which ends them in order.
+    #[must_use]
+    pub fn in_foreground(mut self) -> Self {
+        self.foreground = true;
         self
     }
 
@@ -175,6 +186,9 @@ impl Invocation {
             command.env("HOME", &owner.home).env("USER", &owner.name).env("LOGNAME", &owner.name);
         }
         pin_environment(&mut command);
+        if !self.foreground {
+            command.process_group(0);
+        }
         command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

@@ -23,9 +23,32 @@ pub fn listen() -> Result<(), Failure> {
     Ok(())
 }
 
+static SHIELDS: AtomicUsize = AtomicUsize::new(0);
+
+/// While it lives, a signal waits: for work that must not stop half-way, such as an exchange of directories.
+pub struct Shield(());
+
+impl Shield {
+    /// Raises it.
+    #[must_use]
+    pub fn raise() -> Self {
+        SHIELDS.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        SHIELDS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The name of the signal that asked for an end.
 #[must_use]
 pub fn arrived() -> Option<&'static str> {
+    if SHIELDS.load(Ordering::Relaxed) > 0 {
+        return None;
+    }
     let number = ARRIVED.get().map_or(0, |flag| flag.load(Ordering::Relaxed));
     let number = i32::try_from(number).unwrap_or_default();
     (number != 0).then(|| signal_hook::low_level::signal_name(number).unwrap_or("a signal"))

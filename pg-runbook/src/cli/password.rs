@@ -34,7 +34,7 @@ impl PasswordArguments {
             return first_line(&text, &format!("the password file {}", file.display())).map(Some);
         }
         if let Some(command) = &self.password_command {
-            let said = Invocation::new("/bin/sh").arg("-c").arg(command).as_started().outcome()?;
+            let said = Invocation::new("/bin/sh").arg("-c").arg(command).as_started().in_foreground().outcome()?;
             if !said.status.success() {
                 // What it printed on stdout may be a password: only its stderr is told.
                 return Err(Failure::failed(format!("--password-command failed ({})", said.status))

@@ -1,0 +1,123 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pg_runbook::cli::CommonArguments;
+use pg_runbook::cli::arguments::seconds;
+use pg_runbook::server::ConnectionArguments;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Fetch a base backup beside a standby's data directory while it serves, and exchange the two
+#[derive(Parser, Debug)]
+#[command(name = "pg-basebackup-swap", version, disable_help_flag = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The options that every tool has.
+    #[command(flatten)]
+    pub common: CommonArguments,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Fetch and swap, unless the cluster already is a standby of this primary
+    Run(RunArguments),
+    /// Copy the primary beside the data directory; the old standby serves on
+    Fetch(FetchVerb),
+    /// Install what fetch brought; the old directory is kept
+    Swap(SwapVerb),
+    /// Show the data directory and what lies beside it: copies, kept old directories, leftovers
+    Status,
+}
+
+/// What run takes: all of it.
+#[derive(Args, Clone, Debug)]
+pub struct RunArguments {
+    /// How to fetch.
+    #[command(flatten)]
+    pub fetch: FetchArguments,
+    /// What may be replaced.
+    #[command(flatten)]
+    pub replaced: ReplacedArguments,
+    /// How to swap.
+    #[command(flatten)]
+    pub swap: SwapArguments,
+}
+
+/// What fetch takes.
+#[derive(Args, Clone, Debug)]
+pub struct FetchVerb {
+    /// How to fetch.
+    #[command(flatten)]
+    pub fetch: FetchArguments,
+    /// What may be replaced.
+    #[command(flatten)]
+    pub replaced: ReplacedArguments,
+}
+
+/// What swap takes.
+#[derive(Args, Clone, Debug)]
+pub struct SwapVerb {
+    /// What may be replaced.
+    #[command(flatten)]
+    pub replaced: ReplacedArguments,
+    /// How to swap.
+    #[command(flatten)]
+    pub swap: SwapArguments,
+}
+
+/// What may be replaced.
+#[derive(Args, Clone, Debug)]
+pub struct ReplacedArguments {
+    /// Clone anew although it already is a standby of this primary
+    #[arg(long)]
+    pub force: bool,
+    /// Replace a cluster that is not a standby of this primary; its own system identifier says that it is meant
+    #[arg(long, value_name = "SYSTEM_IDENTIFIER")]
+    pub replace: Option<String>,
+}
+
+/// How to fetch.
+#[derive(Args, Clone, Debug)]
+pub struct FetchArguments {
+    /// Where the primary is.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// The password file [default: the document's, else the owner's ~/.pgpass]
+    #[arg(long, value_name = "FILE")]
+    pub passfile: Option<PathBuf>,
+    /// Have the copy and then the standby use this replication slot, which must exist
+    #[arg(short = 'S', long, value_name = "SLOT")]
+    pub slot: Option<String>,
+    /// How the primary makes its checkpoint
+    #[arg(short, long, value_name = "MODE", default_value = "fast")]
+    pub checkpoint: Checkpoint,
+    /// Copy no faster than this, as pg_basebackup takes it (such as 50M)
+    #[arg(short = 'r', long, value_name = "RATE")]
+    pub max_rate: Option<String>,
+    /// Put a tablespace of the primary elsewhere on this host
+    #[arg(short = 'T', long, value_name = "OLDDIR=NEWDIR")]
+    pub tablespace_mapping: Vec<String>,
+    /// Put the copy's write-ahead log here
+    #[arg(long, value_name = "DIRECTORY")]
+    pub waldir: Option<PathBuf>,
+}
+
+/// How to swap.
+#[derive(Args, Clone, Debug)]
+pub struct SwapArguments {
+    /// How long stopping, starting and the first streaming may each take before the old directory goes back
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+/// How the primary makes the checkpoint that a base backup begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Checkpoint {
+    /// At once
+    Fast,
+    /// Spread over `checkpoint_completion_target`, which can take minutes
+    Spread,
+}

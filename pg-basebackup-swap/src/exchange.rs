@@ -1,0 +1,67 @@
+//! Two directories change places.
+//!
+//! What must always hold: both names exist before and after. Where the file system can exchange, there is no moment in
+//! between; where it can't, two renames do it, and a failure of the second takes the first back.
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use pg_runbook::{Attempt, Failure, durable_file};
+use std::path::Path;
+
+/// Exchanges two directories of one folder, durably.
+pub fn exchange(one: &Path, other: &Path) -> Result<(), Failure> {
+    let doing = || format!("exchange {} and {}", one.display(), other.display());
+    match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => durable_file::sync(one.parent().unwrap_or(Path::new("/"))),
+        // The file system or the kernel has no exchange.
+        Err(Errno::EINVAL | Errno::ENOSYS) => by_renames(one, other),
+        Err(Errno::EBUSY) => {
+            Err(Failure::failed(doing()).because("one of them is a mount point, which can't be renamed"))
+        }
+        Err(error) => Err(error).attempt(doing),
+    }
+}
+
+fn by_renames(one: &Path, other: &Path) -> Result<(), Failure> {
+    let mut aside = one.as_os_str().to_owned();
+    aside.push(".aside");
+    let aside = Path::new(&aside);
+    durable_file::rename(one, aside)?;
+    if let Err(failure) = durable_file::rename(other, one) {
+        durable_file::rename(aside, one)?;
+        return Err(failure);
+    }
+    durable_file::rename(aside, other)
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // The tests set their own scenery.
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn exchanges_in_one_step_and_by_renames() {
+        for way in [exchange, by_renames] {
+            let folder = tempfile::tempdir().unwrap();
+            let (one, other) = (folder.path().join("main"), folder.path().join("main.previous"));
+            for (path, word) in [(&one, "old"), (&other, "new")] {
+                fs::create_dir(path).unwrap();
+                fs::write(path.join("which"), word).unwrap();
+            }
+            way(&one, &other).unwrap();
+            assert_eq!(fs::read_to_string(one.join("which")).unwrap(), "new");
+            assert_eq!(fs::read_to_string(other.join("which")).unwrap(), "old");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn takes_the_first_rename_back_when_the_second_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, missing) = (folder.path().join("main"), folder.path().join("missing"));
+        fs::create_dir(&one).unwrap();
+        by_renames(&one, &missing).unwrap_err();
+        assert!(one.exists());
+    }
+}

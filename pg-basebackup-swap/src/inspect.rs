@@ -1,0 +1,198 @@
+//! What is there, and whether it may be replaced: the looks that come before anything is touched.
+//!
+//! What must always hold: a cluster that holds what could be somebody's only copy is refused unless its system
+//! identifier names it; a running primary of the same system is refused always, for it may be the primary itself.
+
+use crate::args::{FetchArguments, ReplacedArguments};
+use crate::places::{Places, is_mount_point};
+use crate::streaming;
+use pg_runbook::cluster::{Role, contents, programs, version};
+use pg_runbook::document::Primary;
+use pg_runbook::invocation::Invocation;
+use pg_runbook::replication::{self, Walsender};
+use pg_runbook::server::{Defaults, Target};
+use pg_runbook::{Cluster, Failure, Run};
+
+/// The primary as its walsender describes it, and the way there.
+pub struct Source {
+    /// How it was reached, and how the standby will reach it.
+    pub target: Target,
+    /// What it said.
+    pub primary: Primary,
+    /// The slot that the standby is to use.
+    pub slot: Option<String>,
+}
+
+impl Source {
+    /// Finds it by the command line and the document, and asks it.
+    pub fn find(run: &Run, cluster: &Cluster, arguments: &FetchArguments) -> Result<Self, Failure> {
+        let owner = cluster.owner()?;
+        let defaults = Defaults { home: Some(owner.home), user: Some(owner.name), ..Defaults::default() };
+        let told = run.document.primary.as_ref();
+        let mut target = replication::target(&arguments.connection, told, &defaults)?;
+        if let Some(file) = &arguments.passfile {
+            target.passfile = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()));
+        }
+        let primary = Walsender::new(target.clone())?.describe()?;
+        let slot = arguments.slot.clone().or_else(|| told.and_then(|told| told.slot.clone()));
+        let expected = told.and_then(|told| told.system_identifier.clone());
+        if let (Some(expected), Some(found)) = (expected, &primary.system_identifier)
+            && expected != *found
+        {
+            return Err(Failure::refused(format!("another system answers at {}: {found}", target.address()))
+                .because(format!("the document's primary has the system identifier {expected}"))
+                .hint("advertise the primary anew: pg-cluster advertise --host HOST"));
+        }
+        Ok(Self { target, primary, slot })
+    }
+
+    /// The primary's system identifier.
+    #[must_use]
+    pub fn system_identifier(&self) -> &str {
+        self.primary.system_identifier.as_deref().unwrap_or_default()
+    }
+
+    /// What must fit before a copy is worth beginning.
+    pub fn refuse_what_does_not_fit(&self, cluster: &Cluster) -> Result<(), Failure> {
+        let major = self.primary.major.unwrap_or_default();
+        if major != cluster.major {
+            return Err(Failure::refused(format!(
+                "{} is of version {}, the primary of {major}",
+                cluster.title(),
+                cluster.major
+            ))
+            .hint(format!("pg-cluster create {major}/NAME, for a standby of the primary's version")));
+        }
+        let Some(slot) = &self.slot else { return Ok(()) };
+        if Walsender::new(self.target.clone())?.has_slot(slot, major)? == Some(false) {
+            return Err(Failure::refused(format!("the primary has no physical replication slot {slot:?}"))
+                .hint(format!("on the primary: psql -c \"SELECT pg_create_physical_replication_slot('{slot}')\"")));
+        }
+        Ok(())
+    }
+}
+
+/// What a cluster is to a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It streams from this system: nothing to do.
+    Streams,
+    /// It is a standby of this system, and its server is down: a start shows whether it needs a copy.
+    Down,
+    /// It may be replaced, for this reason.
+    Replaceable(&'static str),
+}
+
+/// Whether the cluster may, and need, be replaced by a copy of the system.
+pub fn judge(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    system: &str,
+    arguments: &ReplacedArguments,
+) -> Result<Standing, Failure> {
+    let own = cluster.system_identifier.clone().unwrap_or_default();
+    let named = arguments.replace.as_deref() == Some(own.as_str());
+    if own == system && cluster.role == Some(Role::Standby) {
+        return judge_standby(run, cluster, system, arguments.force);
+    }
+    if own == system {
+        if cluster.has_process() {
+            return Err(Failure::refused(format!("{} runs as a primary of this very system", cluster.title()))
+                .because("it may be the primary itself, or a fork of it that took writes")
+                .hint(format!(
+                    "if it is to become a standby: pg-cluster stop {}, and run this again",
+                    cluster.option()
+                )));
+        }
+        let why = "it has this system's data and was a primary: it may hold what no other server has";
+        return if named { Ok(Standing::Replaceable("named by --replace")) } else { Err(refuse(cluster, &own, why)) };
+    }
+    match contents::user_data(&cluster.data_directory)? {
+        None => Ok(Standing::Replaceable("it is empty")),
+        Some(_) if named => Ok(Standing::Replaceable("named by --replace")),
+        Some(found) => Err(refuse(cluster, &own, &format!("it belongs to another system and holds {found}"))),
+    }
+}
+
+fn judge_standby(run: &mut Run, cluster: &mut Cluster, system: &str, force: bool) -> Result<Standing, Failure> {
+    if force {
+        return Ok(Standing::Replaceable("--force"));
+    }
+    if !cluster.has_process() {
+        return Ok(Standing::Down);
+    }
+    match streaming::wait(run, cluster, system, streaming::RECONNECTS_WITHIN)? {
+        Ok(_) => Ok(Standing::Streams),
+        Err(missing) => {
+            run.say(&format!("{} does not stream: {missing}", cluster.title()));
+            Ok(Standing::Replaceable("it does not stream"))
+        }
+    }
+}
+
+fn refuse(cluster: &Cluster, own: &str, why: &str) -> Failure {
+    Failure::refused(format!("{} is not a standby of this primary, and not empty", cluster.title()))
+        .because(why)
+        .hint(format!("if it really is to be replaced: pg-basebackup-swap run {} --replace {own}", cluster.option()))
+}
+
+/// What could not be exchanged afterwards is refused before it is copied.
+pub fn refuse_what_cannot_be_exchanged(
+    cluster: &Cluster,
+    places: &Places,
+    arguments: &FetchArguments,
+) -> Result<(), Failure> {
+    if is_mount_point(&places.data)? {
+        return Err(Failure::refused(format!("{} is a mount point, which can't be exchanged", places.data.display()))
+            .because("the data directory has to be a folder inside the file system")
+            .hint("move the cluster one folder down, with the server stopped"));
+    }
+    let wal = places.data.join(if cluster.major < 10 { "pg_xlog" } else { "pg_wal" });
+    if arguments.waldir.is_none() && wal.is_symlink() {
+        return Err(Failure::refused(format!(
+            "the write-ahead log of {} lies elsewhere: {}",
+            cluster.title(),
+            wal.display()
+        ))
+        .hint("say where the copy's goes: --waldir DIRECTORY (new, on the same file system as the old one's)"));
+    }
+    let tablespaces =
+        std::fs::read_dir(places.data.join("pg_tblspc")).is_ok_and(|mut entries| entries.next().is_some());
+    if tablespaces && arguments.tablespace_mapping.is_empty() {
+        return Err(Failure::refused(format!("{} has tablespaces, whose folders are in use", cluster.title()))
+            .hint("say where the copy's go: --tablespace-mapping OLDDIR=NEWDIR"));
+    }
+    Ok(())
+}
+
+/// The standby's bounds below the primary's. A running standby would not come back with them, so it is refused; one
+/// that is set up first is only told.
+pub fn check_bounds(run: &mut Run, cluster: &Cluster, source: &Source) -> Result<(), Failure> {
+    let postgres = programs::server(cluster.major, "postgres")?;
+    let mut low = Vec::new();
+    for name in version::standby_bounds(cluster.major) {
+        let Some(there) = source.primary.settings.get(name).and_then(serde_json::Value::as_u64) else { continue };
+        let said = Invocation::new(&postgres)
+            .args(["-C", name, "-D"])
+            .arg(&cluster.data_directory)
+            .arg("-c")
+            .arg(format!("config_file={}", cluster.config_file.display()))
+            .run()?
+            .stdout;
+        match said.trim().parse::<u64>() {
+            Ok(here) if here < there => low.push(format!("{name} is {here} here and {there} on the primary")),
+            _ => {}
+        }
+    }
+    if low.is_empty() {
+        return Ok(());
+    }
+    let place = format!("-h {} -p {} -U {}", source.target.host, source.target.port, source.target.user);
+    let hint = format!("pg-conf match {} {place}", cluster.option());
+    if cluster.has_process() {
+        let failure = Failure::refused(format!("{} would not start on the copy", cluster.title()));
+        return Err(low.into_iter().fold(failure, Failure::because).hint(hint));
+    }
+    run.warn(format!("{} will not start like this: {} (mend it with: {hint})", cluster.title(), low.join(", ")));
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! The exchange: stop, one exchange, start; and the way back.
+//!
+//! What must always hold: between the stop and the start nothing can be interrupted and nothing is copied. If the new
+//! copy doesn't stream, the old directory is back in its place and serves again.
+
+use crate::args::{RunArguments, SwapVerb};
+use crate::exchange::exchange;
+use crate::fetch;
+use crate::inspect::{self, Source, Standing};
+use crate::marker::Marker;
+use crate::places::Places;
+use crate::streaming;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
+use pg_runbook::cluster::State;
+use pg_runbook::document::{Act, Change};
+use pg_runbook::{Cluster, Failure, Level, Run, durable_file, owner, signals};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+const SWAP: Act = Act { plain: "exchange the data directory of", past: "exchanged the data directory of" };
+
+/// `pg-basebackup-swap run`
+pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
+    let (mut cluster, places) = take(run)?;
+    if only_planned(run, &cluster) {
+        return Ok(());
+    }
+    let source = Source::find(run, &cluster, &arguments.fetch)?;
+    let system = source.system_identifier().to_owned();
+    let standing = inspect::judge(run, &mut cluster, &system, &arguments.replaced)?;
+    remember(run, &source);
+    match standing {
+        Standing::Streams => {
+            run.set_cluster(&cluster);
+            run.message(format!(
+                "{} already streams from this primary; nothing was copied (--force clones it anew)",
+                cluster.title()
+            ));
+            return Ok(());
+        }
+        Standing::Down => {
+            run.need(Level::Start, &cluster.title());
+            run.message(format!(
+                "{} already is a standby of this primary, and is down; nothing was copied (--force clones it anew)",
+                cluster.title()
+            ));
+            return Ok(());
+        }
+        Standing::Replaceable(why) => {
+            run.say(&format!("{} is replaced by a copy of {}: {why}", cluster.title(), source.target.address()))
+        }
+    }
+    fetch::bring(run, &cluster, &places, &source, &arguments.fetch)?;
+    install(run, &mut cluster, &places, &system, arguments.swap.timeout)
+}
+
+/// `pg-basebackup-swap swap`
+pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
+    let (mut cluster, places) = take(run)?;
+    let Some(marker) = Marker::of(&places.incoming())? else {
+        return Err(Failure::refused(format!(
+            "there is no copy to install: {} is missing",
+            places.incoming().display()
+        ))
+        .hint(format!("pg-basebackup-swap fetch {}", cluster.option())));
+    };
+    // Whoever asks for a swap has seen that the standby streams, and wants the copy all the same.
+    let replaced = crate::args::ReplacedArguments { force: true, ..arguments.replaced.clone() };
+    inspect::judge(run, &mut cluster, &marker.system_identifier, &replaced)?;
+    install(run, &mut cluster, &places, &marker.system_identifier, arguments.swap.timeout)
+}
+
+/// The cluster, locked, and what an earlier run left put in order.
+pub fn take(run: &mut Run) -> Result<(Cluster, Places), Failure> {
+    let mut cluster = run.cluster()?;
+    if cluster.state == State::Unknown {
+        return Err(Failure::failed(format!("look into {}: permission denied", cluster.data_directory.display()))
+            .hint(format!("sudo pg-basebackup-swap …, or sudo -u {} pg-basebackup-swap …", cluster.owner)));
+    }
+    run.lock(&cluster)?;
+    cluster.refresh();
+    run.set_cluster(&cluster);
+    let places = Places::of(&cluster)?;
+    if !run.check() {
+        put_in_order(run, &places)?;
+    }
+    Ok((cluster, places))
+}
+
+/// With `--check`, steps before that would change the primary make it useless to ask.
+pub fn only_planned(run: &mut Run, cluster: &Cluster) -> bool {
+    let planned = run.check() && run.document.changed;
+    if planned {
+        run.message(format!(
+            "would look whether {} needs a copy (the primary was not asked: steps before are only planned)",
+            cluster.title()
+        ));
+    }
+    planned
+}
+
+/// What a run that was killed in between left: names first, then the exchange, then the note taken out.
+fn put_in_order(run: &Run, places: &Places) -> Result<(), Failure> {
+    if Marker::of(&places.data)?.is_some() {
+        Marker::take_out(&places.data)?;
+    }
+    for kept in places.kept() {
+        if Marker::of(&kept)?.is_some() && !places.incoming().exists() {
+            run.say(&format!("{} is a copy that was not installed", kept.display()));
+            in_parent(places, || durable_file::rename(&kept, &places.incoming()))?;
+        }
+    }
+    let incoming = places.incoming();
+    if incoming.exists() && Marker::of(&incoming)?.is_none() {
+        return Err(Failure::refused(format!("{} is not a copy that this tool made", incoming.display()))
+            .because("it has no note of where it came from")
+            .hint("look what it is, and move it away"));
+    }
+    Ok(())
+}
+
+fn remember(run: &mut Run, source: &Source) {
+    let slot = source.slot.clone();
+    let mut primary = source.primary.clone();
+    primary.slot = slot;
+    if let Some(told) = &run.document.primary {
+        primary.rest.clone_from(&told.rest);
+    }
+    run.document.primary = Some(primary);
+}
+
+fn install(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    places: &Places,
+    system: &str,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let change = Change::act("data_directory", cluster.title(), SWAP).at(&places.data, None);
+    if run.check() {
+        run.change(change);
+        run.message(format!("would install a copy of the primary as {}", cluster.title()));
+        return Ok(());
+    }
+    let incoming = places.incoming();
+    fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
+    run.lock_folder(&incoming)?;
+    let kept = places.next_previous(SystemTime::now());
+    let begun = Instant::now();
+    // The name first: whoever finds a kept directory with a note in it knows that it is the copy.
+    in_parent(places, || durable_file::rename(&incoming, &kept))?;
+    let shield = signals::Shield::raise();
+    let was_running = match streaming::stop(run, cluster, timeout) {
+        Ok(was_running) => was_running,
+        Err(failure) => return Err(call_off(cluster, places, &kept, timeout, failure)),
+    };
+    if let Err(failure) = in_parent(places, || exchange(&places.data, &kept)) {
+        return Err(call_off(cluster, places, &kept, timeout, failure));
+    }
+    let marker = Marker::of(&places.data)?;
+    Marker::take_out(&places.data)?;
+    cluster.refresh();
+    if was_running {
+        let started = streaming::start(run, cluster, system, timeout);
+        let outage = begun.elapsed();
+        match started {
+            Ok(replication) => run.fact("replication", &replication),
+            Err(failure) => return Err(go_back(run, cluster, places, &kept, marker, timeout, failure)),
+        }
+        run.message(format!(
+            "{} streams on its new copy; from the stop until then it took {:.2} s",
+            cluster.title(),
+            outage.as_secs_f64()
+        ));
+    } else {
+        run.need(Level::Start, &cluster.title());
+        run.message(format!("{} is a standby of the primary now, and down", cluster.title()));
+    }
+    drop(shield);
+    run.set_cluster(cluster);
+    run.fact("kept", &kept);
+    run.account(format!("the old directory is kept: {}", kept.display()));
+    run.change(change.remark(format!("the old one is kept: {}", kept.display())));
+    Ok(())
+}
+
+/// Nothing was exchanged: the copy gets its name back, and a server that was stopped is started again.
+fn call_off(cluster: &mut Cluster, places: &Places, kept: &Path, timeout: Duration, failure: Failure) -> Failure {
+    let renamed = in_parent(places, || durable_file::rename(kept, &places.incoming()));
+    cluster.refresh();
+    let started = if cluster.has_process() { Ok(()) } else { pg_runbook::service::start(cluster, timeout) };
+    let told = failure.while_doing(format!("{} was not exchanged", cluster.title()));
+    renamed.and(started).err().into_iter().fold(told, |told, second| told.because(format!("and then: {second}")))
+}
+
+/// The copy didn't stream: the old directory takes its place again, and both stories are told.
+fn go_back(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    places: &Places,
+    kept: &PathBuf,
+    marker: Option<Marker>,
+    timeout: Duration,
+    failure: Failure,
+) -> Failure {
+    let back = || -> Result<(), Failure> {
+        streaming::stop(run, cluster, timeout)?;
+        in_parent(places, || exchange(&places.data, kept))?;
+        if let Some(marker) = marker {
+            marker.put(kept)?;
+        }
+        in_parent(places, || durable_file::rename(kept, &places.incoming()))?;
+        pg_runbook::service::start(cluster, timeout)
+    };
+    let result = back();
+    run.set_cluster(cluster);
+    match result {
+        Ok(()) => failure
+            .while_doing(format!("{} went back to its old directory, which serves again", cluster.title()))
+            .hint(format!("the copy is kept; once the cause is mended: pg-basebackup-swap swap {}", cluster.option())),
+        Err(second) => failure
+            .while_doing(format!("{} could not go back to its old directory by itself", cluster.title()))
+            .because(format!("and then: {second}"))
+            .hint(format!("both directories are whole: pg-basebackup-swap status {}", cluster.option())),
+    }
+}
+
+/// Work in the folder above the data directory, as the owner where the owner may, else with the starter's rights.
+pub fn in_parent<T>(places: &Places, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let may = faccessat(AT_FDCWD, places.parent(), AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok();
+    if may { work() } else { owner::as_started(work) }
+}

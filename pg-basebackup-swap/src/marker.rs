@@ -1,0 +1,46 @@
+//! The note in a complete copy that says what it is; taken out once the copy is installed.
+//!
+//! What must always hold: only a folder with this note counts as a copy. An old data directory that stands under a
+//! copy's name, because a run was killed in between, is told from it by the lack of one.
+
+use pg_runbook::{Attempt, Failure, durable_file};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What a copy is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The primary's system identifier.
+    pub system_identifier: String,
+    /// The timeline it wrote when the copy began.
+    pub timeline: u32,
+    /// Where it was fetched from.
+    pub source: String,
+    /// When it was complete, in RFC 3339.
+    pub fetched_at: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+fn file(folder: &Path) -> PathBuf {
+    folder.join("pg-runbook.staged.json")
+}
+
+impl Marker {
+    /// Puts the note into a copy.
+    pub fn put(&self, folder: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_vec_pretty(self).attempt(|| "write a copy's note")?;
+        durable_file::replace(&file(folder), &text, 0o600).map(drop)
+    }
+
+    /// Reads the note, where there is one.
+    pub fn of(folder: &Path) -> Result<Option<Self>, Failure> {
+        let Some(bytes) = durable_file::read(&file(folder))? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).attempt(|| format!("understand {}", file(folder).display()))
+    }
+
+    /// Takes the note out.
+    pub fn take_out(folder: &Path) -> Result<(), Failure> {
+        durable_file::remove(&file(folder))
+    }
+}

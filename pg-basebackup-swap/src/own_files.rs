@@ -1,0 +1,72 @@
+//! In the plain layout the configuration lies inside the data directory, so a copy brings the primary's: the standby's
+//! own is put in its place.
+//!
+//! What must always hold: after it, the copy's configuration says what the standby's said.
+
+use pg_runbook::cluster::Layout;
+use pg_runbook::configuration::Configuration;
+use pg_runbook::{Cluster, Failure, durable_file};
+use std::path::{Path, PathBuf};
+
+/// Files named by settings, by default in the data directory (`ssl_cert_file` and so on).
+const NAMED: [(&str, &str); 5] = [
+    ("ident_file", "pg_ident.conf"),
+    ("ssl_cert_file", "server.crt"),
+    ("ssl_key_file", "server.key"),
+    ("ssl_ca_file", ""),
+    ("ssl_crl_file", ""),
+];
+
+/// Puts the standby's own files into the copy; returns their names.
+pub fn keep(cluster: &Cluster, data: &Path, copy: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if cluster.layout == Layout::Debian {
+        return Ok(Vec::new());
+    }
+    let configuration = cluster.configuration()?;
+    let names = inside(cluster, &configuration, data);
+    for name in &names {
+        let Some(bytes) = durable_file::read(&data.join(name))? else { continue };
+        if let Some(folder) = name.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            durable_file::make_folder(&copy.join(folder))?;
+        }
+        durable_file::replace(&copy.join(name), &bytes, 0o600)?;
+    }
+    remove_what_only_the_primary_includes(copy, &names)?;
+    Ok(names)
+}
+
+/// The standby's own files below its data directory, relative to it; postgresql.auto.conf is written apart.
+fn inside(cluster: &Cluster, configuration: &Configuration, data: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = configuration.files().map(|(path, _)| path.to_owned()).collect();
+    paths.push(cluster.hba_file.clone());
+    for (setting, usual) in NAMED {
+        let named = configuration.in_force(setting).map_or(usual, |found| found.value.as_str());
+        if !named.is_empty() {
+            paths.push(data.join(named));
+        }
+    }
+    let roots = [data.to_owned(), cluster.data_directory.clone()];
+    let relative = |path: &PathBuf| roots.iter().find_map(|root| path.strip_prefix(root).ok()).map(Path::to_owned);
+    let mut names: Vec<PathBuf> = paths.iter().filter_map(relative).filter(|name| data.join(name).is_file()).collect();
+    names.retain(|name| name.as_os_str() != "postgresql.auto.conf");
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// An `include_dir` would take up files that came with the copy.
+fn remove_what_only_the_primary_includes(copy: &Path, own: &[PathBuf]) -> Result<(), Failure> {
+    let main = copy.join("postgresql.conf");
+    if !main.exists() {
+        return Ok(());
+    }
+    let configuration = Configuration::load(&main, None)?;
+    for (path, _) in configuration.files() {
+        if let Ok(name) = path.strip_prefix(copy)
+            && !own.iter().any(|known| known == name)
+        {
+            durable_file::remove(path)?;
+        }
+    }
+    Ok(())
+}

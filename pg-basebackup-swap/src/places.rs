@@ -1,0 +1,109 @@
+//! Where things lie: the data directory, and beside it the copy that comes and the directories that went.
+//!
+//! What must always hold: all are on one file system under one folder, so that a rename is enough; a symbolic link to
+//! the data directory is followed first, and stays.
+
+use pg_runbook::{Attempt, Cluster, Failure};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The folders of one cluster.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The data directory, links followed.
+    pub data: PathBuf,
+}
+
+impl Places {
+    /// Of this cluster.
+    pub fn of(cluster: &Cluster) -> Result<Self, Failure> {
+        let data = std::fs::canonicalize(&cluster.data_directory)
+            .attempt(|| format!("find the data directory {}", cluster.data_directory.display()))?;
+        Ok(Self { data })
+    }
+
+    /// The folder that all lie in.
+    #[must_use]
+    pub fn parent(&self) -> &Path {
+        self.data.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// A copy that is being fetched.
+    #[must_use]
+    pub fn partial(&self) -> PathBuf {
+        self.beside("partial")
+    }
+
+    /// A copy that is complete.
+    #[must_use]
+    pub fn incoming(&self) -> PathBuf {
+        self.beside("incoming")
+    }
+
+    /// A free name for the old directory: `main.previous-20261123T123000Z`.
+    #[must_use]
+    pub fn next_previous(&self, now: SystemTime) -> PathBuf {
+        let stamp: String = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
+        let first = self.beside(&format!("previous-{stamp}"));
+        let mut candidates =
+            std::iter::once(first).chain((2..).map(|number| self.beside(&format!("previous-{stamp}-{number}"))));
+        candidates.find(|path| !path.exists()).unwrap_or_else(|| self.beside("previous"))
+    }
+
+    /// The old directories that are kept, oldest first.
+    #[must_use]
+    pub fn kept(&self) -> Vec<PathBuf> {
+        let start = format!("{}.previous-", self.name());
+        let Ok(entries) = std::fs::read_dir(self.parent()) else { return Vec::new() };
+        let mut kept: Vec<PathBuf> = entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&start))
+            .map(|entry| entry.path())
+            .collect();
+        kept.sort();
+        kept
+    }
+
+    fn name(&self) -> String {
+        self.data.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        self.parent().join(format!("{}.{what}", self.name()))
+    }
+}
+
+/// Whether something is mounted at this very folder (`/proc/self/mountinfo`, proc_pid_mountinfo(5)).
+pub fn is_mount_point(folder: &Path) -> Result<bool, Failure> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").attempt(|| "read /proc/self/mountinfo")?;
+    let folder = folder.to_string_lossy();
+    Ok(text.lines().filter_map(|line| line.split(' ').nth(4)).any(|place| unescape(place) == folder))
+}
+
+/// Blanks, tabs, line ends and backslashes come as `\040` and the like.
+fn unescape(place: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(place.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn names_what_lies_beside_the_data_directory() {
+        let places = Places { data: "/srv/17/main".into() };
+        assert_eq!(places.incoming(), Path::new("/srv/17/main.incoming"));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        assert_eq!(places.next_previous(now), Path::new("/srv/17/main.previous-20260921T141320Z"));
+    }
+
+    #[test]
+    fn knows_a_mount_point_from_a_folder() {
+        assert!(is_mount_point(Path::new("/proc")).unwrap());
+        assert!(!is_mount_point(Path::new("/proc/self")).unwrap());
+        assert_eq!(unescape("/mnt/with\\040blank"), "/mnt/with blank");
+    }
+}

@@ -1,0 +1,85 @@
+//! Whether the cluster's server streams from the system that it should.
+
+use pg_runbook::cluster::State;
+use pg_runbook::server::ConnectionArguments;
+use pg_runbook::service::{self, Log};
+use pg_runbook::standby::{self, Replication};
+use pg_runbook::{Cluster, Code, Failure, Run, signals};
+use std::time::{Duration, Instant};
+
+/// A walreceiver whose primary restarted tries again after `wal_retrieve_retry_interval`, 5 s unless set otherwise.
+pub const RECONNECTS_WITHIN: Duration = Duration::from_secs(15);
+
+/// Looks until it streams or the time is over; `Err` holds what was missing at the last look.
+pub fn wait(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    system_identifier: &str,
+    limit: Duration,
+) -> Result<Result<Replication, String>, Failure> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let missing = match look(run, cluster, system_identifier)? {
+            Ok(replication) => return Ok(Ok(replication)),
+            Err(missing) => missing,
+        };
+        if Instant::now() >= deadline || cluster.state == State::Down {
+            return Ok(Err(missing));
+        }
+        signals::safe_point("while waiting for the standby to stream")?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn look(run: &mut Run, cluster: &mut Cluster, system_identifier: &str) -> Result<Result<Replication, String>, Failure> {
+    cluster.refresh();
+    if cluster.state == State::Down {
+        return Ok(Err("its server does not run".into()));
+    }
+    let mut server = match run.connect(cluster, &ConnectionArguments::default()) {
+        Ok(server) => server,
+        Err(failure) if failure.code == Code::GaveUp => return Ok(Err(failure.to_string())),
+        Err(failure) => return Err(failure.while_doing(format!("ask {} whether it streams", cluster.title()))),
+    };
+    if !standby::is_standby(&mut server)? {
+        return Ok(Err("it is a primary".into()));
+    }
+    let replication = standby::replication(&mut server)?;
+    Ok(match replication.status.as_deref() {
+        _ if replication.system_identifier != system_identifier => {
+            Err(format!("it holds the data of the system {}", replication.system_identifier))
+        }
+        Some("streaming") => Ok(replication),
+        Some(other) => Err(format!("its walreceiver is {other}, not streaming")),
+        None => Err("no walreceiver runs".into()),
+    })
+}
+
+/// Stops the server if it runs; whether it did.
+pub fn stop(run: &Run, cluster: &mut Cluster, limit: Duration) -> Result<bool, Failure> {
+    if !cluster.has_process() {
+        return Ok(false);
+    }
+    service::stop(cluster, service::StopMode::Fast, limit)?;
+    run.say(&format!("stopped {}", cluster.title()));
+    Ok(true)
+}
+
+/// Starts the server, and waits until it streams; the failure tells what was missing and what the log says.
+pub fn start(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    system_identifier: &str,
+    limit: Duration,
+) -> Result<Replication, Failure> {
+    let log = Log::mark(cluster);
+    service::start(cluster, limit)?;
+    match wait(run, cluster, system_identifier, limit)? {
+        Ok(replication) => Ok(replication),
+        Err(missing) => {
+            let failure = Failure::failed(format!("{} started on the new copy, but {missing}", cluster.title()));
+            let said = log.since();
+            Err(if said.is_empty() { failure } else { failure.because(format!("the server's log says\n{said}")) })
+        }
+    }
+}
