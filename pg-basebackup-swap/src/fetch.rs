@@ -60,9 +60,10 @@ pub fn bring(
     }
     let begun = Instant::now();
     clear(run, places)?;
-    make_partial(places)?;
-    let partial = places.partial();
-    let copied = copy(run, cluster, &partial, source, arguments).and_then(|()| make_standby(cluster, places, source));
+    let partial = places.next_partial(SystemTime::now());
+    make_partial(places, &partial)?;
+    let copied =
+        copy(run, cluster, &partial, source, arguments).and_then(|()| make_standby(cluster, places, &partial, source));
     if let Err(failure) = copied {
         install::in_parent(places, || durable_file::remove_tree(&partial))?;
         return Err(failure);
@@ -74,6 +75,7 @@ pub fn bring(
         source: source.target.address(),
         fetched_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         bytes,
+        started: false,
     };
     marker.put(&partial)?;
     durable_file::sync(&partial)?;
@@ -86,7 +88,8 @@ pub fn bring(
 
 /// Only what this project made is removed: a copy cut off, and one that was never installed.
 fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
-    for (folder, what) in [(places.partial(), "a copy that was cut off"), (places.incoming(), "an earlier copy")] {
+    let cut_off = places.partial().into_iter().map(|folder| (folder, "a copy that was cut off"));
+    for (folder, what) in cut_off.chain([(places.incoming(), "an earlier copy")]) {
         if folder.exists() {
             run.say(&format!("removing {what}: {}", folder.display()));
             install::in_parent(places, || durable_file::remove_tree(&folder))?;
@@ -95,13 +98,12 @@ fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
     Ok(())
 }
 
-fn make_partial(places: &Places) -> Result<(), Failure> {
-    let partial = places.partial();
+fn make_partial(places: &Places, partial: &Path) -> Result<(), Failure> {
     install::in_parent(places, || {
-        durable_file::make_folder(&partial)?;
+        durable_file::make_folder(partial)?;
         match owner::acting() {
             Some(owner) if nix::unistd::geteuid().is_root() => {
-                chown(&partial, Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))
+                chown(partial, Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))
                     .attempt(|| format!("give {partial:?} to {}", owner.name))
             }
             _ => Ok(()),
@@ -197,21 +199,21 @@ fn free_bytes(folder: &Path) -> Result<u64, Failure> {
 }
 
 /// The standby's own configuration, the way to its primary, and the signal; then all that must be so is looked at.
-fn make_standby(cluster: &Cluster, places: &Places, source: &Source) -> Result<(), Failure> {
-    let partial = places.partial();
-    own_files::keep(cluster, &places.data, &partial)?;
+fn make_standby(cluster: &Cluster, places: &Places, partial: &Path, source: &Source) -> Result<(), Failure> {
+    own_files::keep(cluster, &places.data, partial)?;
     let own = durable_file::read(&places.data.join(ALTER_SYSTEM_FILE))?.unwrap_or_default();
-    standby_settings::write(&partial, cluster.major, &own, &source.target, source.slot.as_deref())?;
-    refuse_what_is_no_standby(&partial, cluster.major, source.system_identifier())
+    standby_settings::write(partial, cluster.major, &own, &source.target, source.slot.as_deref())?;
+    refuse_what_is_no_standby(partial, cluster.major, source.system_identifier())
 }
 
 /// What is installed must not come up as a primary, nor as somebody else's standby.
 pub fn refuse_what_is_no_standby(copy: &Path, major: u32, system: &str) -> Result<(), Failure> {
     let signal = standby_settings::signal_file(major);
     let found = system_identifier(copy).unwrap_or_default();
+    let started = Marker::of(copy)?.is_some_and(|marker| marker.started);
     let faults = [
         (!copy.join(signal).is_file(), format!("it has no {signal}")),
-        (!copy.join("backup_label").is_file(), "it has no backup_label".to_owned()),
+        (!copy.join("backup_label").is_file() && !started, "it has no backup_label".to_owned()),
         (found != system, format!("it is of the system {found}, not {system}")),
         (major_of(copy) != Some(major), format!("it is not of version {major}")),
     ];

@@ -208,7 +208,7 @@ fn go_back(
         streaming::stop(run, cluster, timeout)?;
         in_parent(places, || exchange(&places.data, kept))?;
         if let Some(marker) = marker {
-            marker.put(kept)?;
+            Marker { started: true, ..marker }.put(kept)?;
         }
         in_parent(places, || durable_file::rename(kept, &places.incoming()))?;
         pg_runbook::service::start(cluster, timeout)

@@ -20,6 +20,9 @@ pub struct Marker {
     pub fetched_at: String,
     /// Its size.
     pub bytes: u64,
+    /// Whether a server ran on it once: then it is past its `backup_label`.
+    #[serde(default)]
+    pub started: bool,
 }
 
 fn file(folder: &Path) -> PathBuf {

@@ -28,10 +28,17 @@ impl Places {
         self.data.parent().unwrap_or(Path::new("/"))
     }
 
-    /// A copy that is being fetched.
+    /// A free name for a copy that is being fetched. Never one that was used before: when a run is killed, the process
+    /// of `pg_basebackup` that receives WAL goes on writing under the old name for some seconds.
     #[must_use]
-    pub fn partial(&self) -> PathBuf {
-        self.beside("partial")
+    pub fn next_partial(&self, now: SystemTime) -> PathBuf {
+        self.free_name("partial", now)
+    }
+
+    /// Copies that were cut off, or are being fetched.
+    #[must_use]
+    pub fn partial(&self) -> Vec<PathBuf> {
+        self.all("partial")
     }
 
     /// A copy that is complete.
@@ -43,25 +50,29 @@ impl Places {
     /// A free name for the old directory: `main.previous-20261123T123000Z`.
     #[must_use]
     pub fn next_previous(&self, now: SystemTime) -> PathBuf {
-        let stamp: String = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
-        let first = self.beside(&format!("previous-{stamp}"));
-        let mut candidates =
-            std::iter::once(first).chain((2..).map(|number| self.beside(&format!("previous-{stamp}-{number}"))));
-        candidates.find(|path| !path.exists()).unwrap_or_else(|| self.beside("previous"))
+        self.free_name("previous", now)
     }
 
     /// The old directories that are kept, oldest first.
     #[must_use]
     pub fn kept(&self) -> Vec<PathBuf> {
-        let start = format!("{}.previous-", self.name());
+        self.all("previous")
+    }
+
+    fn free_name(&self, what: &str, now: SystemTime) -> PathBuf {
+        let stamp: String = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
+        let numbered = |number: u32| if number < 2 { String::new() } else { format!("-{number}") };
+        let mut names = (1..).map(|number| self.beside(&format!("{what}-{stamp}{}", numbered(number))));
+        names.find(|path| !path.exists()).unwrap_or_default()
+    }
+
+    fn all(&self, what: &str) -> Vec<PathBuf> {
+        let start = format!("{}.{what}-", self.name());
         let Ok(entries) = std::fs::read_dir(self.parent()) else { return Vec::new() };
-        let mut kept: Vec<PathBuf> = entries
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&start))
-            .map(|entry| entry.path())
-            .collect();
-        kept.sort();
-        kept
+        let named = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&start));
+        let mut found: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
+        found.sort();
+        found
     }
 
     fn name(&self) -> String {

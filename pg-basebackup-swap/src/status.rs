@@ -26,9 +26,8 @@ pub fn status(run: &mut Run) -> Result<(), Failure> {
     let cluster = run.cluster()?;
     let places = Places::of(&cluster)?;
     let mut folders = vec![look("data directory", &places.data)?];
-    let others =
-        [("a copy being fetched, or cut off", places.partial()), ("a copy to be installed", places.incoming())];
-    for (what, folder) in others {
+    let cut_off = places.partial().into_iter().map(|folder| ("a copy being fetched, or cut off", folder));
+    for (what, folder) in cut_off.chain([("a copy to be installed", places.incoming())]) {
         if folder.exists() {
             folders.push(look(what, &folder)?);
         }

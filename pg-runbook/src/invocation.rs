@@ -8,7 +8,7 @@
 use crate::failure::{Attempt, Failure};
 use crate::{owner, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read, Write};
@@ -144,20 +144,31 @@ impl Invocation {
         let mut child = self.spawn()?;
         let result = self.attend(&mut child, &mut wakeup, on_stderr);
         if result.is_err() {
-            terminate(&child);
+            self.terminate(&child);
             let _ = child.wait();
         }
         result
     }
 
+    fn name(&self) -> String {
+        self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The failure that tells the command whole, its exit status and its last lines.
     #[must_use]
     pub fn failure(&self, completed: &Completed) -> Failure {
-        let name = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = self.name();
         let said =
             last_lines(if completed.stderr.trim().is_empty() { &completed.stdout } else { &completed.stderr }, 8);
         let failure = Failure::failed(format!("{name} failed ({})", completed.status)).because(self.shown());
         if said.is_empty() { failure } else { failure.because(said) }
+    }
+
+    /// With its own children: pg_basebackup has one that receives WAL.
+    fn terminate(&self, child: &Child) {
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
+        let end = if self.foreground { kill } else { killpg };
+        let _ = owner::as_started(|| end(pid, Signal::SIGTERM).attempt(|| "end a child"));
     }
 
     fn spawn(&self) -> Result<Child, Failure> {
@@ -219,27 +230,22 @@ impl Invocation {
                 stderr.read();
                 stderr.hand_on(on_stderr, true)?;
                 if told {
-                    signals::safe_point(&format!("while {} ran", self.shown()))?;
+                    signals::safe_point(&format!("while {} ran", self.name()))?;
                 }
                 return Ok(Completed { status, stdout: stdout.text(), stderr: stderr.text() });
             }
             if signals::arrived().is_some() && !told {
                 told = true;
-                terminate(child);
+                self.terminate(child);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                terminate(child);
+                self.terminate(child);
                 let waited = self.timeout.unwrap_or_default().as_secs();
                 return Err(Failure::gave_up(format!("no end after {waited} s: {}", self.shown())));
             }
             wait_for_news(wakeup, &[&stdout, &stderr], deadline)?;
         }
     }
-}
-
-fn terminate(child: &Child) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
-    let _ = owner::as_started(|| kill(pid, Signal::SIGTERM).attempt(|| "end a child"));
 }
 
 /// setpriv ends the child when the tool is killed, and changes its identity with all its groups.
