@@ -1,0 +1,94 @@
+//! Which server holds the role, and a connection to it.
+//!
+//! What must always hold: a server that was named is the one that is worked on, and then no cluster of this host is
+//! looked for and the document's stays as it is; a cluster's server is the one that answers on the cluster's own port.
+
+use pg_runbook::cluster::{Cluster, State};
+use pg_runbook::invocation::shell_word;
+use pg_runbook::server::{ConnectionArguments, Defaults, Server};
+use pg_runbook::{Failure, Run, service, standby};
+
+/// A connection, and what is on its other end.
+pub struct Session {
+    /// The connection.
+    pub server: Server,
+    /// The server as people are told of it.
+    pub title: String,
+}
+
+/// Whether the command line names a server: by host, connection string or service.
+pub fn names_a_server(connection: &ConnectionArguments) -> bool {
+    let is_conninfo = |text: &String| text.contains('=') || text.contains("://");
+    connection.host.is_some() || connection.conninfo.is_some() || connection.dbname.as_ref().is_some_and(is_conninfo)
+}
+
+/// Whether a server is named, where no cluster is: by the command line, or by the environment.
+pub fn is_remote(run: &Run, connection: &ConnectionArguments) -> bool {
+    let cluster_is_typed = run.common.cluster.is_some() || run.common.pgdata.is_some();
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let cluster_is_known =
+        run.document.cluster.is_some() || variable("PGCLUSTER").is_some() || variable("PGDATA").is_some();
+    // A socket directory is on this host, where its cluster is found without it.
+    let elsewhere = variable("PGHOST").is_some_and(|host| !host.starts_with('/'))
+        || variable("PGHOSTADDR").is_some()
+        || variable("PGSERVICE").is_some();
+    !cluster_is_typed && (names_a_server(connection) || elsewhere && !cluster_is_known)
+}
+
+/// Connects. `None`, and the message says why, where a step before this one only would start the server.
+pub fn open(run: &mut Run, connection: &ConnectionArguments) -> Result<Option<Session>, Failure> {
+    let mut session = if is_remote(run, connection) {
+        to_named_server(run, connection)?
+    } else {
+        let cluster = run.cluster()?;
+        if run.check() && run.document.changed && cluster.state == State::Down {
+            run.message(format!("{} does not run yet; its roles can't be told before", cluster.title()));
+            return Ok(None);
+        }
+        to_cluster(run, &cluster, connection)?
+    };
+    // Timestamps are compared and shown in one form; which of day and month comes first stays the server's choice.
+    session.server.batch("SET datestyle = 'ISO'")?;
+    Ok(Some(session))
+}
+
+fn to_cluster(run: &mut Run, cluster: &Cluster, connection: &ConnectionArguments) -> Result<Session, Failure> {
+    if let Some(port) = connection.port.filter(|port| *port != cluster.port && !names_a_server(connection)) {
+        return Err(Failure::usage(format!("{} listens on port {}, not {port}", cluster.title(), cluster.port))
+            .because("no host was named, so a cluster of this host is meant")
+            .hint("name the host too (-h localhost), or another cluster (pg-cluster list)"));
+    }
+    service::running(cluster)?;
+    run.lock(cluster)?;
+    let server = run.connect(cluster, connection)?;
+    Ok(Session { server, title: cluster.title() })
+}
+
+fn to_named_server(run: &mut Run, connection: &ConnectionArguments) -> Result<Session, Failure> {
+    let defaults =
+        Defaults { dbname: Some("postgres".into()), application_name: Some(run.tool.into()), ..Defaults::default() };
+    let server = Server::connect(&connection.resolve(&defaults)?)?;
+    for warning in server.warnings() {
+        run.warn(warning);
+    }
+    Ok(Session { title: server.target().address(), server })
+}
+
+impl Session {
+    /// Roles are written on the primary only.
+    pub fn refuse_standby(&mut self, verb: &str, name: &str) -> Result<(), Failure> {
+        if !standby::is_standby(&mut self.server)? {
+            return Ok(());
+        }
+        let sender = standby::replication(&mut self.server)?.sender_host;
+        let host = sender.filter(|host| !host.starts_with('/')).unwrap_or_else(|| "PRIMARY".into());
+        let name = shell_word(name.as_ref());
+        Err(Failure::refused(format!("{} is a standby, and gets its roles from its primary", self.title))
+            .hint(format!("pg-role {verb} {name} -h {host}, or on the primary: pg-role {verb} {name}")))
+    }
+
+    /// Whether the connecting role is a superuser.
+    pub fn is_superuser(&mut self) -> Result<bool, Failure> {
+        Ok(self.server.text("SHOW is_superuser")?.as_deref() == Some("on"))
+    }
+}
