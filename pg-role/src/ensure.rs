@@ -30,11 +30,17 @@ pub fn ensure(run: &mut Run, arguments: &EnsureArguments) -> Result<(), Failure>
         let verifier = given.as_ref().map(|password| Secret::new(scram_verifier(password)));
         let statements = plan.statements(verifier.as_ref())?;
         apply::apply(&mut session.server, &statements, plan.sets_password())
-            .map_err(|failure| failure.while_doing(format!("set up role {:?}", arguments.name)))?;
+            .map_err(|failure| refused_by_server(failure, &arguments.name))?;
         see_it_done(&mut session, arguments, given.as_ref())?;
     }
     report(run, present.as_ref(), &outcome, &plan);
     Ok(())
+}
+
+fn refused_by_server(failure: Failure, name: &str) -> Failure {
+    let denied = failure.causes.iter().any(|cause| cause.contains("42501"));
+    let failure = failure.while_doing(format!("set up role {name:?}"));
+    if denied { failure.hint("connect as a superuser: -U postgres") } else { failure }
 }
 
 /// A new role's password, typed twice; `None` where there is no terminal.
