@@ -1,1 +1,71 @@
-//! placeholder
+//! The harness of the end-to-end tests: real servers, the real binaries, and nothing left behind.
+//!
+//! What must always hold: a test that ends, well or by a panic, leaves no server and no file; what can't be run is said
+//! plainly and counted, and never passes for run.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "it stands outside the project's own doors")]
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "a harness panics where a test is to fail")]
+
+mod account;
+mod cluster;
+mod command;
+mod document;
+mod outcome;
+mod patience;
+mod ports;
+mod sandbox;
+mod servers;
+mod skipped;
+
+pub use account::Account;
+pub use account::is_root;
+pub use cluster::{Client, ClusterBuilder, TestCluster, names_below};
+pub use command::{Running, Stdin, ToolCommand};
+pub use document::Document;
+pub use outcome::Outcome;
+pub use patience::wait_for;
+pub use sandbox::{Sandbox, sweep};
+pub use servers::{Missing, Server, Servers, Wanted};
+pub use skipped::{SKIPPED_FILE, skip};
+
+/// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.
+pub fn with_server(wanted: Wanted, scenario: fn(&Sandbox)) {
+    match Servers::find().get(wanted) {
+        Ok(server) => scenario(&Sandbox::new(server)),
+        Err(missing) => skip(&missing.to_string()),
+    }
+}
+
+/// Makes tests of scenarios (`fn(&Sandbox)`), one for each major that is expected.
+#[macro_export]
+macro_rules! on_each_major {
+    ($($scenario:ident),* $(,)?) => {$(
+        mod $scenario {
+            #[test]
+            fn on_10() {
+                $crate::with_server($crate::Wanted::Major(10), super::$scenario);
+            }
+            #[test]
+            fn on_12() {
+                $crate::with_server($crate::Wanted::Major(12), super::$scenario);
+            }
+            #[test]
+            fn on_the_machines_own() {
+                $crate::with_server($crate::Wanted::Local, super::$scenario);
+            }
+        }
+    )*};
+}
+
+/// Makes tests of scenarios where the major makes no difference: on the machine's own server.
+#[macro_export]
+macro_rules! on_the_machines_own {
+    ($($scenario:ident),* $(,)?) => {$(
+        mod $scenario {
+            #[test]
+            fn on_the_machines_own() {
+                $crate::with_server($crate::Wanted::Local, super::$scenario);
+            }
+        }
+    )*};
+}

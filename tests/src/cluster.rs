@@ -1,0 +1,223 @@
+//! A plain cluster in a sandbox, made and served by `pg-cluster` itself, and looked at by psql.
+
+use crate::command::ToolCommand;
+use crate::sandbox::Sandbox;
+use crate::servers::psql;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A cluster to be made.
+#[derive(Debug)]
+pub struct ClusterBuilder<'a> {
+    sandbox: &'a Sandbox,
+    name: String,
+    major: u32,
+    settings: String,
+}
+
+impl<'a> ClusterBuilder<'a> {
+    pub(crate) fn new(sandbox: &'a Sandbox, name: &str) -> Self {
+        Self { sandbox, name: name.into(), major: sandbox.server.major, settings: String::new() }
+    }
+
+    /// Another major than the sandbox's.
+    #[must_use]
+    pub fn major(mut self, major: u32) -> Self {
+        self.major = major;
+        self
+    }
+
+    /// A line at the end of postgresql.conf.
+    #[must_use]
+    pub fn setting(mut self, line: &str) -> Self {
+        self.settings.push_str(line);
+        self.settings.push('\n');
+        self
+    }
+
+    /// Makes it; it is down.
+    #[track_caller]
+    pub fn create(self) -> TestCluster<'a> {
+        let data = self.sandbox.path().join(&self.name);
+        let cluster = TestCluster { sandbox: self.sandbox, port: self.sandbox.port(), data, major: self.major };
+        cluster.create_command().run().success().expect_changed(true);
+        // A test's server need not outlive a power loss.
+        cluster.append("postgresql.conf", &format!("fsync = off\nshared_buffers = 16MB\n{}", self.settings));
+        cluster
+    }
+
+    /// Makes and starts it.
+    #[track_caller]
+    pub fn start(self) -> TestCluster<'a> {
+        let cluster = self.create();
+        cluster.tool("start").run().success().expect_changed(true);
+        cluster
+    }
+}
+
+/// A cluster.
+#[derive(Debug)]
+pub struct TestCluster<'a> {
+    /// Its sandbox.
+    pub sandbox: &'a Sandbox,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// Its port.
+    pub port: u16,
+    /// Its major version.
+    pub major: u32,
+}
+
+impl TestCluster<'_> {
+    /// The command that makes it.
+    pub fn create_command(&self) -> ToolCommand<'_> {
+        let command = self.sandbox.tool("pg-cluster").args(["create", "--layout", "plain", "-D"]).arg(&self.data);
+        command
+            .args(["--pg-version", &self.major.to_string(), "-p", &self.port.to_string(), "--socket-directory"])
+            .arg(self.socket_directory())
+    }
+
+    /// `pg-cluster VERB` on it.
+    pub fn tool(&self, verb: &str) -> ToolCommand<'_> {
+        self.sandbox.tool("pg-cluster").arg(verb).arg("-D").arg(&self.data)
+    }
+
+    /// Another tool on it: `pg-conf set`.
+    pub fn other_tool(&self, tool: &str, verb: &str) -> ToolCommand<'_> {
+        self.sandbox.tool(tool).arg(verb).arg("-D").arg(&self.data)
+    }
+
+    /// Where its socket is.
+    pub fn socket_directory(&self) -> PathBuf {
+        self.sandbox.path().join("sockets")
+    }
+
+    /// What a superuser's psql prints.
+    #[track_caller]
+    pub fn sql(&self, statement: &str) -> String {
+        let output = self.psql().arg("-c").arg(statement).output().expect("run psql");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "psql: {statement}: {said}");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// A client that stays connected until it is dropped.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        let before = self.clients();
+        let child = self.psql().stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let client = Client(child.expect("start psql"));
+        crate::wait_for("a client is connected", std::time::Duration::from_secs(20), || self.clients() > before);
+        client
+    }
+
+    fn clients(&self) -> u32 {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()";
+        self.sql(query).parse().expect("a number")
+    }
+
+    fn psql(&self) -> Command {
+        let account = &self.sandbox.account;
+        let mut command = account.command(&psql().expect("psql"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+            command.env_remove(name);
+        }
+        command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-U", &account.name, "-h"]);
+        command.arg(self.socket_directory()).args(["-p", &self.port.to_string()]);
+        command
+    }
+
+    /// The server's process number; `None` where there is no postmaster.pid.
+    pub fn pid(&self) -> Option<i32> {
+        std::fs::read_to_string(self.data.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
+    }
+
+    /// The status line of postmaster.pid: `starting`, `ready`, ….
+    pub fn status_line(&self) -> String {
+        let text = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
+        text.lines().nth(7).unwrap_or_default().trim().to_owned()
+    }
+
+    /// When the server started.
+    pub fn started(&self) -> String {
+        self.sql("SELECT pg_postmaster_start_time()")
+    }
+
+    /// When it loaded its configuration.
+    pub fn loaded(&self) -> String {
+        self.sql("SELECT pg_conf_load_time()")
+    }
+
+    /// Adds lines to one of its files.
+    pub fn append(&self, file: &str, lines: &str) {
+        let path = self.data.join(file);
+        let mut text = std::fs::read_to_string(&path).unwrap_or_default();
+        text.push_str(lines);
+        std::fs::write(&path, text).unwrap_or_else(|error| panic!("write {path:?}: {error}"));
+        self.sandbox.account.give(&path);
+    }
+
+    /// One of its files.
+    pub fn read(&self, file: &str) -> String {
+        let path = self.data.join(file);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {path:?}: {error}"))
+    }
+
+    /// Makes a standby of it that waits, when it starts, until [`Self::open_gate`]: its start takes as long as a test
+    /// wants.
+    pub fn shut_gate(&self) {
+        let gate = self.sandbox.path().join("gate");
+        let restore = format!("restore_command = 'while ! test -e {}; do sleep 0.01; done; false'\n", gate.display());
+        if self.major < 12 {
+            self.append("recovery.conf", &format!("standby_mode = on\n{restore}"));
+        } else {
+            self.append("postgresql.conf", &restore);
+            self.append("standby.signal", "");
+        }
+    }
+
+    /// Lets the start go on.
+    pub fn open_gate(&self) {
+        self.sandbox.file("gate", "");
+    }
+
+    /// The files that people write, with their contents and times: what `--check` and a second run must not touch.
+    pub fn fingerprint(&self) -> BTreeMap<PathBuf, (u64, i64, i64, Vec<u8>)> {
+        let mut found = BTreeMap::new();
+        for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf", "postgresql.auto.conf", "PG_VERSION"] {
+            let path = self.data.join(name);
+            let Ok(metadata) = path.metadata() else { continue };
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            found.insert(path, (metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), bytes));
+        }
+        found
+    }
+}
+
+/// A psql that is connected and says nothing.
+#[derive(Debug)]
+pub struct Client(Child);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // End of input ends it.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Every path below a folder, in order.
+pub fn names_below(folder: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else { return names };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            names.extend(names_below(&path));
+        }
+        names.push(path);
+    }
+    names.sort();
+    names
+}

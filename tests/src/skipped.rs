@@ -1,0 +1,17 @@
+//! What could not run is said and counted: libtest knows no test that skips itself.
+
+use std::io::Write;
+
+/// The variable that names the file in which a chore collects what was skipped.
+pub const SKIPPED_FILE: &str = "PG_RUNBOOK_TEST_SKIPPED";
+
+/// Says why the running test does nothing.
+pub fn skip(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    eprintln!("skipped: {test}: {reason}");
+    let Some(path) = std::env::var_os(SKIPPED_FILE) else { return };
+    let mut file =
+        std::fs::File::options().append(true).create(true).open(&path).expect("open the list of skipped tests");
+    // One write, so that lines of parallel tests don't mix.
+    file.write_all(format!("{test}\t{reason}\n").as_bytes()).expect("write the list of skipped tests");
+}
