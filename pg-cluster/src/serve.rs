@@ -51,6 +51,11 @@ fn act(run: &mut Run, cluster: &Cluster, act: Act) {
 /// `pg-cluster start`
 pub fn start(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure> {
     let mut cluster = take(run)?;
+    if cluster.state == State::Starting && !run.check() {
+        run.say(&format!("{} is starting already", cluster.title()));
+        service::start(&mut cluster, arguments.timeout)?;
+        run.set_cluster(&cluster);
+    }
     if cluster.state == State::Running {
         run.message(format!("{} already runs", cluster.title()));
         if run.document.needs.level > Level::None {

@@ -44,15 +44,19 @@ impl StopMode {
     }
 }
 
-/// Starts the server and waits until it has said that it is ready (or, not answering yet, a standby).
+/// Starts the server and waits until it has said that it is ready (or, not answering yet, a standby). One that somebody
+/// else has started already is only waited for.
 pub fn start(cluster: &mut Cluster, timeout: Duration) -> Result<(), Failure> {
     let log = Log::mark(cluster);
+    if cluster.state == State::Starting {
+        return observe_start(cluster, &log, timeout, Ok(()));
+    }
     let told = match Manager::of(cluster)? {
         Manager::Systemd { unit } => systemctl("start", &unit, timeout),
         Manager::Wrapper | Manager::Stray { .. } => wrapper(cluster, "start", timeout),
         Manager::PgCtl => pg_ctl(cluster, "start", timeout),
     };
-    observe_start(cluster, &log, timeout, told)
+    observe_start(cluster, &log, timeout, told.map(drop))
 }
 
 /// Stops the server and waits until its process is gone.
@@ -86,7 +90,7 @@ pub fn restart(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Resu
     match Manager::of(cluster)? {
         Manager::Systemd { unit } => {
             let told = systemctl("restart", &unit, timeout);
-            observe_start(cluster, &log, timeout, told)?;
+            observe_start(cluster, &log, timeout, told.map(drop))?;
         }
         _ => {
             stop(cluster, mode, timeout)?;
@@ -188,7 +192,7 @@ fn observe_start(
     cluster: &mut Cluster,
     log: &Log,
     timeout: Duration,
-    told: Result<crate::invocation::Completed, Failure>,
+    told: Result<(), Failure>,
 ) -> Result<(), Failure> {
     cluster.refresh();
     if told.is_ok() && cluster.state == State::Starting {
