@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods)] // The door itself.
 
 use crate::failure::{Attempt, Failure};
-use crate::owner;
+use crate::owner::{self, Owner};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -32,15 +32,24 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error).attempt(|| format!("look at {target:?}")),
     };
-    match write_beside(&target, bytes, mode, old.as_ref()) {
+    match write_beside(&target, bytes, mode, old.as_ref(), None) {
         // /etc/postgresql may belong to root while the server's owner only reads it: root may, the owner can't.
         Err(Trouble::Denied(_)) if owner::started_by_root() => {
-            owner::as_started(|| write_beside(&target, bytes, mode, old.as_ref()).map_err(Trouble::into_failure))
+            let heir = owner::acting();
+            owner::as_started(|| {
+                write_beside(&target, bytes, mode, old.as_ref(), heir.as_ref()).map_err(Trouble::into_failure)
+            })
         }
         result => result.map_err(Trouble::into_failure),
     }
     .map_err(|failure| failure.while_doing(format!("replace {path:?}")))?;
     Ok(true)
+}
+
+/// Sets a file's mode, its contents untouched; of a symbolic link, that of what it points at.
+pub fn set_mode(path: &Path, mode: u32) -> Result<(), Failure> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).attempt(|| format!("give {path:?} the mode {mode:04o}"))?;
+    sync(path)
 }
 
 /// Where a chain of symbolic links ends, also if nothing is there yet.
@@ -72,7 +81,14 @@ impl Trouble {
     }
 }
 
-fn write_beside(target: &Path, bytes: &[u8], mode: u32, old: Option<&Metadata>) -> Result<(), Trouble> {
+/// A new file goes to `heir`: what root makes in the owner's stead is the owner's.
+fn write_beside(
+    target: &Path,
+    bytes: &[u8],
+    mode: u32,
+    old: Option<&Metadata>,
+    heir: Option<&Owner>,
+) -> Result<(), Trouble> {
     let folder = target.parent().unwrap_or(Path::new("/"));
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let mut beside = tempfile::Builder::new()
@@ -83,10 +99,11 @@ fn write_beside(target: &Path, bytes: &[u8], mode: u32, old: Option<&Metadata>) 
         .map_err(|error| Trouble::of(error, "write a new file beside it"))?;
     let mut write = || -> std::io::Result<()> {
         beside.write_all(bytes)?;
-        if let Some(old) = old {
+        let heir = heir.map(|heir| (heir.uid.as_raw(), heir.gid.as_raw()));
+        if let Some(ids) = old.map(|old| (old.uid(), old.gid())).or(heir) {
             let new = beside.as_file().metadata()?;
-            if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-                fchown(beside.as_file(), Some(old.uid()), Some(old.gid()))?;
+            if (new.uid(), new.gid()) != ids {
+                fchown(beside.as_file(), Some(ids.0), Some(ids.1))?;
             }
         }
         let mode = old.map_or(mode, Metadata::mode) & 0o7777;
@@ -201,6 +218,18 @@ mod tests {
         std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
         replace(&path, b"new", 0o600).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().uid(), 65534);
+    }
+
+    #[test]
+    fn sets_the_mode_of_what_a_link_points_at_and_no_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "x").unwrap();
+        fs::set_permissions(&real, Permissions::from_mode(0o644)).unwrap();
+        symlink("real", &link).unwrap();
+        set_mode(&link, 0o600).unwrap();
+        assert_eq!(fs::metadata(&real).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read(&real).unwrap(), b"x");
     }
 
     #[test]
