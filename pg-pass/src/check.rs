@@ -1,0 +1,171 @@
+//! `pg-pass check`: whether libpq reads the file, which line wins, and whether the replication login works with it.
+//!
+//! What must always hold: the login is libpq's own, with exactly this file; a password that no server asked for is not
+//! called right.
+
+use crate::args::CheckArguments;
+use crate::file::{self, Disk, Found};
+use crate::key;
+use crate::location::{self, Place};
+use pg_runbook::document::Primary;
+use pg_runbook::owner::Owner;
+use pg_runbook::passfile::{Entry, Key};
+use pg_runbook::replication::Walsender;
+use pg_runbook::server::Target;
+use pg_runbook::{Code, Failure, Run};
+use serde_json::json;
+
+/// What the file has to say of this login.
+struct Examination {
+    /// The line that wins.
+    winner: Option<Entry>,
+    /// Why it gives no password, and the command that mends it.
+    problem: Option<(String, String)>,
+}
+
+/// `pg-pass check`
+pub fn check(run: &mut Run, arguments: &CheckArguments) -> Result<(), Failure> {
+    let place = location::find(run, &arguments.file)?;
+    let (key, target) = key::of_server(run, &arguments.server, &place)?;
+    let found = file::read(&place)?;
+    let examined = examine(&place, &found, &key);
+    tell_of_file(run, &place, &found, &examined)?;
+    if run.check() && run.document.changed {
+        if let Some((problem, _)) = examined.problem {
+            run.warn(format!("so far, {problem}"));
+        }
+        run.message(format!(
+            "the login of {} at {} was not tried: the steps before this one have not been taken",
+            key.username,
+            target.address()
+        ));
+        return Ok(());
+    }
+    let walsender = Walsender::new(target.clone())?;
+    match walsender.describe() {
+        Ok(primary) => {
+            see_that_it_is_the_primary(run, &primary, &target)?;
+            warn_of_an_unasked_password(run, &examined, &target, &place)?;
+            accept(run, &place, &found, &examined, primary);
+            Ok(())
+        }
+        Err(failure) => Err(explain(failure, examined, &place)),
+    }
+}
+
+fn examine(place: &Place, found: &Found, key: &Key) -> Examination {
+    let file = place.path.display();
+    let winner = found.lines.find(key);
+    let problem = match (found.disk, &winner) {
+        (None, _) => Some((format!("there is no password file {file}"), key::command_to_set(key, place))),
+        (Some(disk), _) if disk.problem().is_some() => {
+            let reason = disk.problem().unwrap_or_default();
+            Some((format!("libpq ignores the password file {file}: {reason}"), format!("chmod 0600 {file}")))
+        }
+        (Some(_), None) => {
+            let text = format!("no line of {file} is for {}", key::shown(key));
+            Some((text, key::command_to_set(key, place)))
+        }
+        (Some(_), Some(_)) => None,
+    };
+    Examination { winner, problem }
+}
+
+fn tell_of_file(run: &mut Run, place: &Place, found: &Found, examined: &Examination) -> Result<(), Failure> {
+    let file = place.path.display();
+    let owner = found.disk.map(|disk| Owner::of_uid(disk.uid)).transpose()?;
+    if let Some(other) = owner.as_ref().filter(|other| other.uid != place.owner.uid) {
+        run.warn(format!("{file} belongs to {}, not to {}", other.name, place.owner.name));
+    }
+    for number in found.lines.malformed() {
+        run.warn(format!("line {number} of {file} gives no password: it has not the five fields of a password line"));
+    }
+    if let Some(winner) = &examined.winner {
+        run.account(format!("line:   {} of {file} ({})", winner.line, key::shown_entry(winner)));
+    }
+    let fact = json!({
+        "file": place.path,
+        "mode": found.disk.map(Disk::octal),
+        "owner": owner.map(|owner| owner.name),
+        "line": examined.winner.as_ref().map(|winner| winner.line),
+        "problem": examined.problem.as_ref().map(|(problem, _)| problem),
+    });
+    run.fact("passfile", &fact);
+    Ok(())
+}
+
+/// A standby that followed another system would throw its data away.
+fn see_that_it_is_the_primary(run: &Run, answered: &Primary, target: &Target) -> Result<(), Failure> {
+    let known = run.document.primary.as_ref().and_then(|primary| primary.system_identifier.as_deref());
+    let said = answered.system_identifier.as_deref().unwrap_or_default();
+    match known {
+        Some(known) if known != said => Err(Failure::failed(format!("another system answers at {}", target.address()))
+            .because(format!("the document's primary has the system identifier {known}, this one {said}"))
+            .hint("on the primary: pg-cluster advertise --host HOST, with the host that standbys reach it by")),
+        _ => Ok(()),
+    }
+}
+
+/// Where the login works without the file too, the password in it was not tried.
+fn warn_of_an_unasked_password(
+    run: &mut Run,
+    examined: &Examination,
+    target: &Target,
+    place: &Place,
+) -> Result<(), Failure> {
+    let file = place.path.display();
+    if let Some((problem, _)) = &examined.problem {
+        run.warn(format!("{problem}; the server lets {} in without a password", target.user));
+        return Ok(());
+    }
+    let without = Target { passfile: Some("/dev/null".into()), ..target.clone() };
+    if Walsender::new(without)?.identify().is_ok() {
+        run.warn(format!("the server lets {} in without a password, so the one in {file} was not tried", target.user));
+    }
+    Ok(())
+}
+
+fn accept(run: &mut Run, place: &Place, found: &Found, examined: &Examination, answered: Primary) {
+    let login = json!({
+        "system_identifier": answered.system_identifier,
+        "timeline": answered.timeline,
+        "major": answered.major,
+    });
+    run.fact("login", &login);
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let role = text(&answered.username);
+    let at = format!("{}:{}", text(&answered.host), answered.port.unwrap_or_default());
+    let by = examined.winner.as_ref().filter(|_| examined.problem.is_none());
+    let by = by.map(|winner| format!(" by line {} of {}", winner.line, place.path.display())).unwrap_or_default();
+    run.message(format!("{role} logs in for replication at {at}{by}"));
+    run.account(format!(
+        "server: PostgreSQL {}, system {}, timeline {}",
+        answered.major.unwrap_or_default(),
+        text(&answered.system_identifier),
+        answered.timeline.unwrap_or_default()
+    ));
+    let known = run.document.primary.take().unwrap_or_default();
+    run.document.primary = Some(Primary {
+        slot: known.slot,
+        rest: known.rest,
+        passfile: found.disk.map(|_| place.path.clone()).or(known.passfile),
+        ..answered
+    });
+}
+
+/// The file's own trouble first, where it is why the server got no password.
+fn explain(failure: Failure, examined: Examination, place: &Place) -> Failure {
+    let about_password = failure.hint.as_ref().is_some_and(|hint| hint.starts_with("pg-pass set"));
+    match (examined.problem, examined.winner) {
+        (Some((problem, hint)), _) if about_password => {
+            let causes = std::iter::once(failure.message).chain(failure.causes);
+            causes.fold(Failure::new(Code::Failed, problem).hint(hint), Failure::because)
+        }
+        (Some((problem, _)), _) => failure.because(problem),
+        (None, Some(winner)) if about_password => {
+            let (line, file) = (winner.line, place.path.display());
+            failure.because(format!("the password is that of line {line} of {file} ({})", key::shown_entry(&winner)))
+        }
+        (None, _) => failure,
+    }
+}

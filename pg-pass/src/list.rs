@@ -1,0 +1,69 @@
+//! `pg-pass list`: the lines, without passwords. Changes nothing.
+
+use crate::args::ListArguments;
+use crate::{file, location};
+use pg_runbook::passfile::Entry;
+use pg_runbook::{Failure, Run};
+use serde::Serialize;
+
+/// A line as it is reported.
+#[derive(Serialize)]
+struct Line {
+    line: usize,
+    host: String,
+    port: String,
+    database: String,
+    username: String,
+}
+
+impl From<&Entry> for Line {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            line: entry.line,
+            host: entry.host.to_string(),
+            port: entry.port.to_string(),
+            database: entry.database.to_string(),
+            username: entry.username.to_string(),
+        }
+    }
+}
+
+/// `pg-pass list`
+pub fn list(run: &mut Run, arguments: &ListArguments) -> Result<(), Failure> {
+    let place = location::find(run, &arguments.file)?;
+    let found = file::read(&place)?;
+    let file = place.path.display();
+    if let Some(problem) = found.disk.and_then(file::Disk::problem) {
+        run.warn(format!("libpq ignores {file}: {problem}; mend it with: chmod 0600 {file}"));
+    }
+    for number in found.lines.malformed() {
+        run.warn(format!("line {number} of {file} gives no password: it has not the five fields of a password line"));
+    }
+    let lines: Vec<Line> = found.lines.entries().iter().map(Line::from).collect();
+    run.message(match (&found.disk, lines.len()) {
+        (None, _) => format!("there is no {file}"),
+        (Some(_), 1) => format!("{file}: 1 line"),
+        (Some(_), count) => format!("{file}: {count} lines"),
+    });
+    table(&lines).into_iter().for_each(|line| run.account(line));
+    run.fact("lines", &lines);
+    Ok(())
+}
+
+fn table(lines: &[Line]) -> Vec<String> {
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    let head = ["LINE", "HOST", "PORT", "DATABASE", "ROLE"].map(str::to_owned);
+    let row = |line: &Line| {
+        [line.line.to_string(), line.host.clone(), line.port.clone(), line.database.clone(), line.username.clone()]
+    };
+    let rows: Vec<[String; 5]> = std::iter::once(head).chain(lines.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let padded = |row: &[String; 5]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(padded).collect()
+}
