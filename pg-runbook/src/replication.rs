@@ -51,6 +51,8 @@ pub fn target(
             .hint("-h HOST -p PORT -U ROLE; or on the primary: … | pg-cluster advertise --host HOST"));
     }
     let mut target = arguments.resolve(defaults)?;
+    // The walreceiver looks its password up with this name, whatever database is named elsewhere.
+    "replication".clone_into(&mut target.dbname);
     if let Some(primary) = primary {
         if let Some(file) = &primary.passfile {
             target.passfile = Some(file.clone());
