@@ -52,10 +52,12 @@ pub fn read(place: &Place) -> Result<Found, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Found { disk: None, lines: PassFile::default() });
         }
-        Err(error) => return Err(error).attempt(|| format!("look at the password file {path:?}")),
+        Err(error) => return Err(error).attempt(|| format!("look at the password file {}", path.display())),
     };
     if !metadata.is_file() {
-        return Err(Failure::failed(format!("read the password file {path:?}")).because("it is not a plain file"));
+        return Err(
+            Failure::failed(format!("read the password file {}", path.display())).because("it is not a plain file")
+        );
     }
     let user = &place.owner.name;
     let bytes = durable_file::read(path)

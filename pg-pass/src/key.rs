@@ -42,7 +42,6 @@ fn target(run: &Run, arguments: &ServerArguments, place: &Place) -> Result<Targe
     let defaults = Defaults {
         // libpq would take the name of the user that runs this: a line for the wrong role, and nobody would know.
         user: Some(String::new()),
-        dbname: Some(REPLICATION.into()),
         home: Some(place.owner.home.clone()),
         application_name: Some("pg-pass".into()),
         ..Defaults::default()
@@ -54,7 +53,6 @@ fn target(run: &Run, arguments: &ServerArguments, place: &Place) -> Result<Targe
             .hint("-U ROLE"));
     }
     target.passfile = Some(place.path.clone());
-    REPLICATION.clone_into(&mut target.dbname);
     Ok(target)
 }
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 /// A line as it is reported.
 #[derive(Serialize)]
 struct Line {
-    line: usize,
+    #[serde(rename = "line")]
+    number: usize,
     host: String,
     port: String,
     database: String,
@@ -19,7 +20,7 @@ struct Line {
 impl From<&Entry> for Line {
     fn from(entry: &Entry) -> Self {
         Self {
-            line: entry.line,
+            number: entry.line,
             host: entry.host.to_string(),
             port: entry.port.to_string(),
             database: entry.database.to_string(),
@@ -45,7 +46,9 @@ pub fn list(run: &mut Run, arguments: &ListArguments) -> Result<(), Failure> {
         (Some(_), 1) => format!("{file}: 1 line"),
         (Some(_), count) => format!("{file}: {count} lines"),
     });
-    table(&lines).into_iter().for_each(|line| run.account(line));
+    for row in table(&lines) {
+        run.account(row);
+    }
     run.fact("lines", &lines);
     Ok(())
 }
@@ -56,7 +59,7 @@ fn table(lines: &[Line]) -> Vec<String> {
     }
     let head = ["LINE", "HOST", "PORT", "DATABASE", "ROLE"].map(str::to_owned);
     let row = |line: &Line| {
-        [line.line.to_string(), line.host.clone(), line.port.clone(), line.database.clone(), line.username.clone()]
+        [line.number.to_string(), line.host.clone(), line.port.clone(), line.database.clone(), line.username.clone()]
     };
     let rows: Vec<[String; 5]> = std::iter::once(head).chain(lines.iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();

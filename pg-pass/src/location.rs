@@ -24,7 +24,7 @@ pub fn find(run: &mut Run, arguments: &FileArguments) -> Result<Place, Failure> 
     let variable = || std::env::var_os("PGPASSFILE").filter(|value| !value.is_empty()).map(PathBuf::from);
     let named = arguments.passfile.clone().or(known).or_else(variable);
     let path = named.unwrap_or_else(|| home(&owner).join(".pgpass"));
-    let path = std::path::absolute(&path).attempt(|| format!("find the password file {path:?}"))?;
+    let path = std::path::absolute(&path).attempt(|| format!("find the password file {}", path.display()))?;
     Ok(Place { path, owner })
 }
 

@@ -32,7 +32,7 @@ pub fn set(run: &mut Run, arguments: &SetArguments) -> Result<(), Failure> {
         see_it_done(&place, &key, &password)?;
     }
     report(run, &place, &found, plan, &key);
-    tell_the_next(run, &arguments.line, &place);
+    tell_the_next(run, &arguments.line, &key, &place);
     Ok(())
 }
 
@@ -87,7 +87,7 @@ fn see_it_done(place: &Place, key: &Key, password: &Secret) -> Result<(), Failur
     if holds && problem.is_none() {
         return Ok(());
     }
-    Err(Failure::failed(format!("{:?} was written, and does not give the password that was set", place.path))
+    Err(Failure::failed(format!("{} was written, and does not give the password that was set", place.path.display()))
         .because(problem.unwrap_or_else(|| "another program may have changed it meanwhile".into())))
 }
 
@@ -112,16 +112,19 @@ fn report(run: &mut Run, place: &Place, found: &Found, plan: Plan, key: &Key) {
 }
 
 /// The document carries which file it is, and which server the line is for.
-fn tell_the_next(run: &mut Run, line: &LineArguments, place: &Place) {
+fn tell_the_next(run: &mut Run, line: &LineArguments, key: &Key, place: &Place) {
     if line.dbname != key::REPLICATION && line.dbname != "*" {
         return;
     }
-    let typed = |value: &Option<String>| value.clone().filter(|text| text != "*");
     let server = &line.server;
-    let (host, port, username) = (typed(&server.host), typed(&server.port), typed(&server.username));
+    let told = |option: &Option<String>, value: &str| {
+        let typed = option.is_some() || server.conninfo.is_some();
+        Some(value.to_owned()).filter(|value| typed && value != "*")
+    };
+    let port = told(&server.port, &key.port).and_then(|port| port.parse().ok());
     let primary = run.document.primary_mut();
     primary.passfile = Some(place.path.clone());
-    primary.host = host.or(primary.host.take());
-    primary.port = port.and_then(|port| port.parse().ok()).or(primary.port);
-    primary.username = username.or(primary.username.take());
+    primary.host = told(&server.host, &key.host).or(primary.host.take());
+    primary.port = port.or(primary.port);
+    primary.username = told(&server.username, &key.username).or(primary.username.take());
 }

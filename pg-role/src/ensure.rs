@@ -152,7 +152,9 @@ fn report(run: &mut Run, present: Option<&Role>, outcome: &Role, plan: &Plan) {
         (false, true, count) => format!("would change role {name} in {count} {}", points(count)),
         (false, false, count) => format!("changed role {name} in {count} {}", points(count)),
     });
-    changes.into_iter().for_each(|change| run.change(change));
+    for change in changes {
+        run.change(change);
+    }
     let text = |role: &Role, new_password: bool| {
         let mut lines = role.lines();
         if let Some(last) = lines.last_mut().filter(|_| new_password) {
