@@ -46,20 +46,23 @@ impl Disk {
 
 /// Reads the file, if it is there.
 pub fn read(place: &Place) -> Result<Found, Failure> {
-    let path = &place.path;
+    let (path, user) = (&place.path, &place.owner.name);
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Found { disk: None, lines: PassFile::default() });
         }
-        Err(error) => return Err(error).attempt(|| format!("look at the password file {}", path.display())),
+        Err(error) => {
+            let result = Err(error).attempt(|| format!("look at the password file {}", path.display()));
+            return result
+                .map_err(|failure| failure.hint(format!("{user} has to reach it; --owner USER says whose it is")));
+        }
     };
     if !metadata.is_file() {
         return Err(
             Failure::failed(format!("read the password file {}", path.display())).because("it is not a plain file")
         );
     }
-    let user = &place.owner.name;
     let bytes = durable_file::read(path)
         .map_err(|failure| failure.hint(format!("it has to belong to {user}: chown {user} {}", path.display())))?;
     let bytes = Zeroizing::new(bytes.unwrap_or_default());
