@@ -45,8 +45,9 @@ pub fn check(run: &mut Run, arguments: &CheckArguments) -> Result<(), Failure> {
     match walsender.describe() {
         Ok(primary) => {
             see_that_it_is_the_primary(run, &primary, &target)?;
-            warn_of_an_unasked_password(run, &examined, &target, &place)?;
-            accept(run, &place, &found, &examined, primary);
+            let tried = is_tried(run, &examined, &target, &place)?;
+            let line = examined.winner.map(|winner| winner.line).filter(|_| tried);
+            accept(run, &place, &found, line, primary);
             Ok(())
         }
         Err(failure) => Err(explain(failure, examined, &place)),
@@ -106,26 +107,22 @@ fn see_that_it_is_the_primary(run: &Run, answered: &Primary, target: &Target) ->
     }
 }
 
-/// Where the login works without the file too, the password in it was not tried.
-fn warn_of_an_unasked_password(
-    run: &mut Run,
-    examined: &Examination,
-    target: &Target,
-    place: &Place,
-) -> Result<(), Failure> {
+/// Whether it was the file's password that let it in: where the login works without the file too, it was not.
+fn is_tried(run: &mut Run, examined: &Examination, target: &Target, place: &Place) -> Result<bool, Failure> {
     let file = place.path.display();
     if let Some((problem, _)) = &examined.problem {
         run.warn(format!("{problem}; the server lets {} in without a password", target.user));
-        return Ok(());
+        return Ok(false);
     }
     let without = Target { passfile: Some("/dev/null".into()), ..target.clone() };
-    if Walsender::new(without)?.identify().is_ok() {
+    let unasked = Walsender::new(without)?.identify().is_ok();
+    if unasked {
         run.warn(format!("the server lets {} in without a password, so the one in {file} was not tried", target.user));
     }
-    Ok(())
+    Ok(!unasked)
 }
 
-fn accept(run: &mut Run, place: &Place, found: &Found, examined: &Examination, answered: Primary) {
+fn accept(run: &mut Run, place: &Place, found: &Found, line: Option<usize>, answered: Primary) {
     let login = json!({
         "system_identifier": answered.system_identifier,
         "timeline": answered.timeline,
@@ -135,8 +132,7 @@ fn accept(run: &mut Run, place: &Place, found: &Found, examined: &Examination, a
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let role = text(&answered.username);
     let at = format!("{}:{}", text(&answered.host), answered.port.unwrap_or_default());
-    let by = examined.winner.as_ref().filter(|_| examined.problem.is_none());
-    let by = by.map(|winner| format!(" by line {} of {}", winner.line, place.path.display())).unwrap_or_default();
+    let by = line.map(|line| format!(" by line {line} of {}", place.path.display())).unwrap_or_default();
     run.message(format!("{role} logs in for replication at {at}{by}"));
     run.account(format!(
         "server: PostgreSQL {}, system {}, timeline {}",
