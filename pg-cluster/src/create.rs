@@ -39,8 +39,8 @@ pub fn create(run: &mut Run, arguments: &CreateArguments) -> Result<(), Failure>
     refuse_a_taken_port(cluster)?;
     if run.check() {
         run.document.cluster = Some(plan.cluster.clone());
-    } else {
-        make(run, arguments, &plan)?;
+    } else if let Some(others) = make(run, arguments, &plan)? {
+        return exists(run, arguments, others);
     }
     run.change(Change::act("cluster", plan.cluster.title(), CREATE).at(&plan.cluster.data_directory, None));
     run.need(Level::Start, &plan.cluster.title());
@@ -107,7 +107,7 @@ fn plan_debian(run: &Run, arguments: &CreateArguments, name: &str) -> Result<Pla
     Ok(Plan { cluster, owner, locale })
 }
 
-fn plan_plain(run: &Run, arguments: &CreateArguments) -> Result<Plan, Failure> {
+fn plan_plain(run: &mut Run, arguments: &CreateArguments) -> Result<Plan, Failure> {
     let given =
         run.common.pgdata.clone().or_else(|| std::env::var_os("PGDATA").map(PathBuf::from)).ok_or_else(|| {
             Failure::usage("where is the cluster to be made?")
@@ -116,6 +116,10 @@ fn plan_plain(run: &Run, arguments: &CreateArguments) -> Result<Plan, Failure> {
     let folder = std::path::absolute(&given).attempt(|| format!("find the folder {given:?}"))?;
     let owner = plain_owner(arguments)?;
     let locale = Some(arguments.locale.clone().unwrap_or_else(|| "C.UTF-8".into()));
+    if std::fs::read_dir(&folder).is_ok() {
+        // Another run may be in the middle of making it.
+        run.lock_folder(&folder)?;
+    }
     if let Some(cluster) = owner::as_started(|| existing_plain(&folder))? {
         return Ok(Plan { owner: cluster.owner()?, cluster, locale });
     }
@@ -195,13 +199,17 @@ fn refuse_a_taken_port(cluster: &Cluster) -> Result<(), Failure> {
     Err(Failure::refused(format!("{} can't be made: {taken}", cluster.title())).hint("choose another: -p PORT"))
 }
 
-fn make(run: &mut Run, arguments: &CreateArguments, plan: &Plan) -> Result<(), Failure> {
+/// Makes it; gives back the cluster that another run made in the meantime, if one did.
+fn make(run: &mut Run, arguments: &CreateArguments, plan: &Plan) -> Result<Option<Cluster>, Failure> {
     match plan.cluster.layout {
         Layout::Debian => make_debian(arguments, plan)?,
         Layout::Plain => {
             make_folder(plan)?;
             owner::act_as(&plan.owner)?;
             run.lock_folder(&plan.cluster.data_directory)?;
+            if let Some(others) = existing_plain(&plan.cluster.data_directory)? {
+                return Ok(Some(others));
+            }
             make_plain(arguments, plan)?;
         }
     }
@@ -213,7 +221,7 @@ fn make(run: &mut Run, arguments: &CreateArguments, plan: &Plan) -> Result<(), F
     let mut made = made;
     made.refresh();
     run.set_cluster(&made);
-    Ok(())
+    Ok(None)
 }
 
 fn make_debian(arguments: &CreateArguments, plan: &Plan) -> Result<(), Failure> {

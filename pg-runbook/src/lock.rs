@@ -15,10 +15,16 @@ use std::time::{Duration, Instant};
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _held: Flock<File>,
+    held: Flock<File>,
 }
 
 impl Lock {
+    /// Whether this is the lock on the folder that has this name now.
+    #[must_use]
+    pub fn is_on(&self, folder: &Path) -> bool {
+        is_still_there(&self.held, folder)
+    }
+
     /// Takes the lock on a folder; waits up to `timeout` (for ever where there is none), and says for whom by `tell`.
     pub fn take(folder: &Path, timeout: Option<Duration>, tell: &mut dyn FnMut(&str)) -> Result<Self, Failure> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
@@ -27,7 +33,7 @@ impl Lock {
             let mut file = File::open(folder).attempt(|| format!("lock {folder:?}"))?;
             loop {
                 match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                    Ok(held) if is_still_there(&held, folder) => return Ok(Self { _held: held }),
+                    Ok(held) if is_still_there(&held, folder) => return Ok(Self { held }),
                     // It was exchanged while we waited: the folder of that name is another one now.
                     Ok(_) => break,
                     Err((unlocked, Errno::EWOULDBLOCK)) => file = unlocked,

@@ -208,9 +208,9 @@ impl Run {
         self.lock_folder(&cluster.data_directory.clone())
     }
 
-    /// The same for a folder that is about to be a data directory.
+    /// The same for a folder that is about to be a data directory. One that this run holds already stays held.
     pub fn lock_folder(&mut self, folder: &std::path::Path) -> Result<(), Failure> {
-        if !self.check() {
+        if !self.check() && !self.locks.iter().any(|held| held.is_on(folder)) {
             let held = Lock::take(folder, self.common.lock_timeout, &mut |text| self.say(text))?;
             self.locks.push(held);
         }
