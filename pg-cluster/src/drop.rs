@@ -8,7 +8,7 @@ use pg_runbook::cluster::{self, Cluster, Layout, contents, plain};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::Invocation;
 use pg_runbook::service::{self, StopMode};
-use pg_runbook::{Failure, Run, durable_file, owner};
+use pg_runbook::{Attempt, Failure, Run, durable_file, owner};
 
 const DROP: Act = Act { plain: "drop", past: "dropped" };
 
@@ -88,7 +88,11 @@ fn remove(cluster: &Cluster) -> Result<(), Failure> {
         }
         _ => {
             let wal = std::fs::read_link(cluster.data_directory.join("pg_wal")).ok();
+            // Where the data directory is a link, what it points at goes too.
+            let real = std::fs::canonicalize(&cluster.data_directory)
+                .attempt(|| format!("find the folder {:?}", cluster.data_directory))?;
             let remove = || {
+                durable_file::remove_tree(&real)?;
                 durable_file::remove_tree(&cluster.data_directory)?;
                 wal.as_deref().map_or(Ok(()), durable_file::remove_tree)?;
                 durable_file::remove(&plain::log_file(&cluster.data_directory))
