@@ -33,7 +33,8 @@ impl Tool for Arguments {
             Command::Status(_) => verb("status", false, true),
             Command::Require(_) => verb("require", false, false),
             Command::Create(_) => verb("create", false, false),
-            Command::Drop(_) => verb("drop", true, true),
+            // It never takes the document's cluster, so one that is only planned is no obstacle.
+            Command::Drop(_) => verb("drop", true, false),
             Command::Start(_) => verb("start", false, true),
             Command::Stop(_) => verb("stop", true, true),
             Command::Restart(_) => verb("restart", true, true),
