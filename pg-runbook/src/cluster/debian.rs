@@ -26,8 +26,14 @@ pub fn list() -> Result<Vec<Cluster>, Failure> {
         entries(&configuration_root()).into_iter().filter_map(|(name, path)| Some((name.parse().ok()?, path)))
     {
         for (name, folder) in entries(&versioned) {
-            if folder.join("postgresql.conf").exists() {
-                found.push(cluster(major, &name, &folder)?);
+            let there = || folder.join("postgresql.conf").exists();
+            if there() {
+                match cluster(major, &name, &folder) {
+                    Ok(cluster) => found.push(cluster),
+                    // It was dropped while we looked.
+                    Err(_) if !there() => {}
+                    Err(failure) => return Err(failure),
+                }
             }
         }
     }
