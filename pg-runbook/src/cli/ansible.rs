@@ -44,7 +44,8 @@ fn request(options: &Map<String, Value>, command: &Command) -> Result<Request, F
             _ => option(subcommand, command, name, value, &mut words, &mut positional)?,
         }
     }
-    words.push("--no-input".into());
+    // Over ssh a module's stdout may be a terminal.
+    words.extend(["--no-input".into(), "--output=json".into()]);
     words.push("--".into());
     words.extend(positional);
     Ok(Request { arguments: words, password })
@@ -139,6 +140,7 @@ mod tests {
                 "--pgdata=/srv/x",
                 "--check",
                 "--no-input",
+                "--output=json",
                 "--",
                 "wal_compression=on",
                 "wal_keep_size=8GB"

@@ -68,7 +68,7 @@ pub fn main<T: Tool>() -> ExitCode {
         Ok(Start::Ran(run, verb, result, reading)) => {
             output::finish(*run, verb, result, begun.elapsed().saturating_sub(reading))
         }
-        Err(failure) => output::fail_early(T::NAME, &arguments, &failure),
+        Err(failure) => output::fail_early(&T::command(), T::NAME, &arguments, &failure),
     }
 }
 

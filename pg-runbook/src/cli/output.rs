@@ -43,18 +43,19 @@ pub(super) fn finish(mut run: Run, verb: Verb, result: Result<(), Failure>, took
 }
 
 /// Ends a run that didn't come as far as its verb: bad arguments, bad input.
-pub(super) fn fail_early(tool: &str, arguments: &[OsString], failure: &Failure) -> ExitCode {
+pub(super) fn fail_early(command: &clap::Command, tool: &str, arguments: &[OsString], failure: &Failure) -> ExitCode {
     explain(tool, failure);
-    let action = arguments.iter().skip(1).map(|word| word.to_string_lossy()).find(|word| !word.starts_with('-'));
-    let mut document = Document::new(tool, action.as_deref().unwrap_or_default());
+    let words: Vec<_> = arguments.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+    let action = words.iter().find(|word| command.find_subcommand(&***word).is_some());
+    let mut document = Document::new(tool, action.map_or("", |word| word));
     document.fail(failure);
     document.steps.push(step(&document, false, 0.0));
-    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
     let asked = |form: &str| {
         words.iter().any(|word| *word == format!("--output={form}"))
             || words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == form)
     };
-    if asked("json") || !asked("text") && !std::io::stdout().is_terminal() {
+    let as_module = words.iter().any(|word| *word == "--ansible");
+    if as_module || asked("json") || !asked("text") && !std::io::stdout().is_terminal() {
         let _ = write(&document.to_json());
     }
     failure.code.into()
