@@ -130,6 +130,20 @@ impl<'a> ToolCommand<'a> {
         self.start().end()
     }
 
+    /// Runs it with stdout on a terminal, and reads the JSON that it writes there.
+    #[track_caller]
+    pub fn run_on_terminal(self) -> serde_json::Value {
+        let pair = nix::pty::openpty(None, None).expect("a terminal");
+        let mut running = self.stdout(pair.slave).start();
+        let mut child = running.child.take().expect("a process that runs");
+        let mut text = Vec::new();
+        // A terminal without a writer left gives an error (EIO), not an end of file.
+        let _ = std::io::Read::read_to_end(&mut File::from(pair.master), &mut text);
+        child.wait().expect("wait for a process");
+        let text = String::from_utf8_lossy(&text).into_owned();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}\n{}", running.stderr()))
+    }
+
     /// Starts it.
     #[track_caller]
     pub fn start(mut self) -> Running {
@@ -232,22 +246,36 @@ impl Running {
         text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
     }
 
+    /// Waits for its end, and reads a document that the tests' own types need not know.
+    #[track_caller]
+    pub fn end_untyped(mut self) -> serde_json::Value {
+        let status = self.wait();
+        let text = read(&self.stdout);
+        assert!(status.success(), "{}: {status}\n{text}\n{}", self.shown, self.stderr());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Outcome {
+        let status = self.wait();
+        Outcome::new(self.shown.clone(), status, read(&self.stdout), read(&self.stderr))
+    }
+
+    #[track_caller]
+    fn wait(&mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("a process that runs");
-        let mut status = None;
         let limit = std::time::Instant::now() + LIMIT;
-        while status.is_none() {
+        loop {
+            if let Some(status) = child.try_wait().expect("wait for a process") {
+                return status;
+            }
             if std::time::Instant::now() > limit {
                 let _ = child.kill();
                 panic!("no end after {LIMIT:?}: {}\n{}", self.shown, self.stderr());
             }
-            status = child.try_wait().expect("wait for a process");
             std::thread::sleep(Duration::from_millis(2));
         }
-        let status = status.expect("an exit status");
-        Outcome::new(self.shown.clone(), status, read(&self.stdout), read(&self.stderr))
     }
 
     /// Kills it as the kernel would where memory runs out.
