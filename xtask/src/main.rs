@@ -1,1 +1,43 @@
-fn main() {}
+//! The project's own chores: see `cargo xtask --help`.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // It stands outside the tools' doors: it builds and shows them.
+
+mod bench;
+mod demo;
+mod docs;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The project's own chores
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Show the whole runbook on throwaway servers
+    Demo(demo::Arguments),
+    /// Print what the tools cost, as ratios
+    Bench(bench::Arguments),
+    /// Make the JSON Schema, man pages and completions
+    Docs(docs::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Demo(arguments) => demo::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Docs(arguments) => docs::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}

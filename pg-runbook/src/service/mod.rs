@@ -146,16 +146,27 @@ pub fn reload(cluster: &Cluster, server: Option<&mut Server>) -> Result<Reloaded
     Err(errors.into_iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", cluster.option())))
 }
 
-/// What the server itself finds wrong in its configuration files as they are now.
+/// What the server itself finds wrong in its configuration files as they are now. What only waits for a restart is not
+/// wrong.
 pub fn configuration_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
     server.batch("SET lc_messages = 'C'")?;
     let settings = "SELECT coalesce(sourcefile, '?') || ':' || coalesce(sourceline, 0) || ': ' || coalesce(name || ': ', '') || error
-        FROM pg_file_settings WHERE error IS NOT NULL AND error <> 'setting could not be applied'";
+        FROM pg_file_settings WHERE error IS NOT NULL AND error <> 'setting could not be applied'
+        AND error NOT LIKE 'parameter \"%\" cannot be changed without restarting the server'";
     let mut errors: Vec<String> = server.query(settings, &[])?.iter().map(|row| row.get(0)).collect();
-    let file = server.text("SHOW hba_file")?.unwrap_or_default();
-    let rules = "SELECT coalesce(line_number, 0)::text || ': ' || error FROM pg_hba_file_rules WHERE error IS NOT NULL";
-    errors.extend(server.query(rules, &[])?.iter().map(|row| format!("{file}:{}", row.get::<_, String>(0))));
+    errors.extend(rule_errors(server)?);
     Ok(errors)
+}
+
+/// What the server finds wrong in `pg_hba.conf`. A rule that it read and that can't match as things are (`hostssl`
+/// without TLS) is not wrong: the file is loaded with it.
+pub fn rule_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
+    server.batch("SET lc_messages = 'C'")?;
+    // file_name came with 16.
+    let rules = "SELECT coalesce(to_jsonb(r) ->> 'file_name', current_setting('hba_file')) || ':'
+            || coalesce(line_number, 0) || ': ' || error
+        FROM pg_hba_file_rules r WHERE error IS NOT NULL AND type IS NULL";
+    Ok(server.query(rules, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Ends recovery, and waits until the server takes writes.

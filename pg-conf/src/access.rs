@@ -1,0 +1,322 @@
+//! What `allow` and `disallow` are asked, as logins and rules; `pg-conf rules`; and how the file gets into force.
+//!
+//! What must always hold: `disallow` takes out exactly the rules that `allow` writes for the same words, whatever their
+//! method; a file that the running server would not load does not stay.
+
+use crate::args::AccessArguments;
+use crate::hba_file::{Address, Database, Kind, Login, Origin, Record, Rule, Word, format_rule};
+use crate::install::{self, Edit};
+use crate::{hba_tree, running, settings, table};
+use ipnet::IpNet;
+use pg_runbook::cluster::Cluster;
+use pg_runbook::cluster::postmaster;
+use pg_runbook::document::Change;
+use pg_runbook::server::Server;
+use pg_runbook::{Failure, Level, Run, durable_file, service};
+use serde::Serialize;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// What is asked, understood.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The kind of connection.
+    pub kind: Kind,
+    /// The database column.
+    pub database: Word,
+    /// The role column.
+    pub role: Word,
+    /// `scram-sha-256`, ….
+    pub method: String,
+    /// One rule each; `None` for the Unix socket.
+    pub origins: Vec<Option<From>>,
+}
+
+/// An address column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct From {
+    /// As the rule has it.
+    pub text: String,
+    /// What it means.
+    pub origin: Origin,
+}
+
+impl Request {
+    /// Understands what was typed; what can't be a rule is a usage error.
+    pub fn of(arguments: &AccessArguments, major: u32) -> Result<Self, Failure> {
+        let kind = Kind::named(&arguments.kind).ok_or_else(|| {
+            Failure::usage(format!("{:?} is not a type of connection", arguments.kind))
+                .because("there are: local, host, hostssl, hostnossl, hostgssenc, hostnogssenc")
+        })?;
+        let origins = match (kind, arguments.from.as_slice()) {
+            (Kind::Local, []) => vec![None],
+            (Kind::Local, [first, ..]) => {
+                return Err(Failure::usage(format!("a local rule has no address, and --from says {first}"))
+                    .because("local is the Unix socket"));
+            }
+            (_, []) => {
+                return Err(Failure::usage(format!("where does {} come from?", arguments.role))
+                    .hint(format!("pg-conf allow {} --from ADDRESS", arguments.role)));
+            }
+            (_, texts) => texts.iter().map(|text| from(text.trim()).map(Some)).collect::<Result<_, _>>()?,
+        };
+        let database = match arguments.database.as_str() {
+            keyword @ ("replication" | "all") => Word::keyword(keyword),
+            name => Word::name(name)?,
+        };
+        let request =
+            Self { kind, database, role: Word::name(&arguments.role)?, method: arguments.method.clone(), origins };
+        request.try_out(major)?;
+        Ok(request)
+    }
+
+    /// The rule's line for one origin.
+    pub fn line(&self, origin: Option<&From>) -> Result<String, Failure> {
+        let address = origin.map(|from| from.text.as_str());
+        format_rule(self.kind, &self.database, &self.role, address, &self.method)
+    }
+
+    /// The line without its padding, for people.
+    pub fn name(&self, origin: Option<&From>) -> String {
+        let address = origin.map(|from| format!("{} ", from.text)).unwrap_or_default();
+        format!("{} {} {} {address}{}", self.kind, self.database, self.role, self.method)
+    }
+
+    /// The login that is to work.
+    pub fn login(&self, origin: Option<&From>) -> Login {
+        let database = if self.database.is_keyword("replication") {
+            Database::Replication
+        } else if self.database.is_keyword("all") {
+            // A name that no rule can name: only rules for all databases are for it.
+            Database::Named("\0".into())
+        } else {
+            Database::Named(self.database.text.clone())
+        };
+        let ssl = match self.kind {
+            Kind::HostSsl => Some(true),
+            Kind::HostNoSsl | Kind::HostGssEnc => Some(false),
+            Kind::Local | Kind::Host | Kind::HostNoGssEnc => None,
+        };
+        let address = origin.map_or(Origin::Local, |from| from.origin.clone());
+        Login { database, role: self.role.text.clone(), address, ssl }
+    }
+
+    /// Whether a rule is what `allow` writes for one origin, whatever its method.
+    pub fn is_rule(&self, rule: &Rule, origin: Option<&From>) -> bool {
+        let same_address = match (&rule.address, origin.map(|from| &from.origin)) {
+            (None, None) => true,
+            (Some(Address::Cidr(net)), Some(Origin::Net(asked))) => net.trunc() == asked.trunc(),
+            (Some(Address::HostName(name)), Some(Origin::HostName(asked))) => name.eq_ignore_ascii_case(asked),
+            _ => false,
+        };
+        same_address
+            && rule.kind == self.kind
+            && rule.databases == [self.database.clone()]
+            && rule.users == [self.role.clone()]
+    }
+
+    /// Reads its own rule back, as the server would.
+    fn try_out(&self, major: u32) -> Result<(), Failure> {
+        if self.method == "reject" {
+            return Err(Failure::usage("the method reject lets nobody in").hint("pg-conf allow --help"));
+        }
+        for origin in &self.origins {
+            let line = self.line(origin.as_ref())?;
+            let file = crate::hba_file::HbaFile::parse(line.as_bytes(), major);
+            if let [Record::Invalid { reason, .. }] = file.records() {
+                return Err(Failure::usage(format!(
+                    "PostgreSQL {major} does not take {:?}",
+                    self.name(origin.as_ref())
+                ))
+                .because(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An address, a network or a host name.
+fn from(text: &str) -> Result<From, Failure> {
+    let bad = |why: &str| Failure::usage(format!("{text:?} is not an address, a network or a host name")).because(why);
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let net = IpNet::from(address);
+        return Ok(From { text: net.to_string(), origin: Origin::Net(net) });
+    }
+    if let Some((address, length)) = text.split_once('/') {
+        let net: IpNet = match text.parse() {
+            Ok(net) => net,
+            Err(_) if address.parse::<IpAddr>().is_ok() => {
+                return Err(bad(&format!("/{length} can't be the length of its mask")));
+            }
+            Err(_) if address.chars().any(|c| c.is_ascii_alphabetic()) && !address.contains(':') => {
+                return Err(bad("a host name can't have a mask"));
+            }
+            Err(_) => return Err(bad("it is written like 192.0.2.0/24 or 2001:db8::/64")),
+        };
+        return Ok(From { text: net.trunc().to_string(), origin: Origin::Net(net.trunc()) });
+    }
+    if matches!(text, "all" | "samehost" | "samenet") {
+        return Err(bad("it says too much; name the addresses").hint("--from 192.0.2.0/24"));
+    }
+    let letters = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if text.is_empty() || numeric || !text.chars().all(letters) {
+        return Err(bad("it is written like 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or standby.example.com"));
+    }
+    Ok(From { text: text.to_owned(), origin: Origin::HostName(text.to_owned()) })
+}
+
+/// The rules, with the bytes that they were read from.
+pub fn read(cluster: &Cluster) -> Result<Vec<u8>, Failure> {
+    let path = &cluster.hba_file;
+    durable_file::read(path)?.ok_or_else(|| {
+        Failure::failed(format!("read {path:?}"))
+            .because("there is no such file")
+            .hint(format!("pg-conf get {} hba_file", cluster.option()))
+    })
+}
+
+/// Installs the new rules; where the running server would not load them, the old ones are put back.
+pub fn install(
+    run: &mut Run,
+    cluster: &Cluster,
+    edit: &Edit,
+    changes: Vec<Change>,
+    arguments: &AccessArguments,
+) -> Result<(), Failure> {
+    let mut server = running::connect(run, cluster, &arguments.connection);
+    if edit.before != edit.after {
+        if let Some(server) = &mut server {
+            refuse_broken(cluster, server)?;
+        }
+        install::install(run, std::slice::from_ref(edit))?;
+        if let Some(server) = server.as_mut().filter(|_| !run.check()) {
+            verify(cluster, server, edit)?;
+        }
+    }
+    let count = changes.len();
+    changes.into_iter().for_each(|change| run.change(change));
+    let level = level(cluster, server.as_mut(), count > 0)?;
+    if level > Level::None {
+        run.need(level, "pg_hba.conf");
+    }
+    settings::conclude(run, cluster, count, "rule");
+    Ok(())
+}
+
+fn refuse_broken(cluster: &Cluster, server: &mut Server) -> Result<(), Failure> {
+    let errors = service::rule_errors(server)?;
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let failure =
+        Failure::failed(format!("{} has errors already, so the server would not load it", cluster.hba_file.display()));
+    Err(errors.into_iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", cluster.option())))
+}
+
+fn verify(cluster: &Cluster, server: &mut Server, edit: &Edit) -> Result<(), Failure> {
+    let errors = service::rule_errors(server)?;
+    if errors.is_empty() {
+        return Ok(());
+    }
+    edit.take_back()?;
+    let failure = Failure::failed(format!(
+        "the server would not load the new {}; the old one is back",
+        cluster.hba_file.display()
+    ));
+    Err(errors.into_iter().fold(failure, Failure::because))
+}
+
+/// What is still to be done: the rules that count are those of the last load.
+fn level(cluster: &Cluster, server: Option<&mut Server>, changed: bool) -> Result<Level, Failure> {
+    let Some(process) = postmaster::look(&cluster.data_directory).process() else { return Ok(Level::Start) };
+    #[allow(clippy::cast_precision_loss)] // Seconds since 1970 fit.
+    let loaded = match server {
+        Some(server) => running::times(server)?.0,
+        None => process.started as f64,
+    };
+    let waits = changed || running::written(&cluster.hba_file) > loaded;
+    Ok(if waits { Level::Reload } else { Level::None })
+}
+
+/// One line of `pg_hba.conf`, as the document has it under `rules`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Shown {
+    file: PathBuf,
+    line: usize,
+    #[serde(rename = "type")]
+    kind: String,
+    databases: Vec<String>,
+    users: Vec<String>,
+    address: Option<String>,
+    method: String,
+    options: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// `pg-conf rules`
+pub fn rules(run: &mut Run) -> Result<(), Failure> {
+    let cluster = run.cluster()?;
+    let found = hba_tree::records(&cluster.hba_file, &read(&cluster)?, cluster.major)?;
+    let shown: Vec<Shown> = found.into_iter().filter_map(shown).collect();
+    let errors = shown.iter().filter(|shown| shown.error.is_some()).count();
+    run.message(match shown.len() {
+        1 => "1 rule; the first that matches wins".to_owned(),
+        count => format!("{count} rules; the first that matches wins"),
+    });
+    if errors > 0 {
+        run.warn(format!(
+            "{errors} lines of {} are wrong: pg-conf check {}",
+            cluster.hba_file.display(),
+            cluster.option()
+        ));
+    }
+    let row = |shown: &Shown| {
+        let place = format!("{}:{}", shown.file.display(), shown.line);
+        let method = shown.error.as_ref().map_or_else(
+            || std::iter::once(&shown.method).chain(&shown.options).cloned().collect::<Vec<_>>().join(" "),
+            |error| format!("error: {error}"),
+        );
+        let address = shown.address.clone().unwrap_or_default();
+        [shown.kind.clone(), shown.databases.join(","), shown.users.join(","), address, method, place]
+    };
+    let rows: Vec<[String; 6]> = shown.iter().map(row).collect();
+    for line in table::lines(["TYPE", "DATABASE", "USER", "ADDRESS", "METHOD", "WHERE"], &rows) {
+        run.account(line);
+    }
+    run.fact("rules", &shown);
+    Ok(())
+}
+
+fn shown(found: hba_tree::Found) -> Option<Shown> {
+    let words = |words: &[Word]| words.iter().map(Word::to_string).collect();
+    match found.record {
+        Record::Rule(rule) => Some(Shown {
+            file: found.file,
+            line: rule.line,
+            kind: rule.kind.to_string(),
+            databases: words(&rule.databases),
+            users: words(&rule.users),
+            address: rule.address.as_ref().map(address),
+            method: rule.method,
+            options: rule.options,
+            error: None,
+        }),
+        Record::Invalid { line, reason, .. } => {
+            Some(Shown { file: found.file, line, error: Some(reason), ..Shown::default() })
+        }
+        Record::Include { .. } => None,
+    }
+}
+
+fn address(address: &Address) -> String {
+    match address {
+        Address::Cidr(net) => net.to_string(),
+        Address::Masked { address, mask } => format!("{address} {mask}"),
+        Address::All => "all".into(),
+        Address::SameHost => "samehost".into(),
+        Address::SameNet => "samenet".into(),
+        Address::HostName(name) => name.clone(),
+    }
+}

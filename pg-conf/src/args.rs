@@ -1,0 +1,114 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+use pg_runbook::cli::CommonArguments;
+use pg_runbook::server::ConnectionArguments;
+use std::path::PathBuf;
+
+/// Edit postgresql.conf and `pg_hba.conf`: where they are in force, and judged by the server first
+#[derive(Parser, Debug)]
+#[command(name = "pg-conf", version, disable_help_flag = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The options that every tool has.
+    #[command(flatten)]
+    pub common: CommonArguments,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Give settings a value
+    Set(SetArguments),
+    /// Take settings out of the files, back to their defaults
+    Unset(UnsetArguments),
+    /// Show settings: value, file and line, what overrides them, what the server runs with
+    Get(GetArguments),
+    /// Judge the whole configuration without a change
+    Check(CheckArguments),
+    /// Raise a standby's settings to what its primary asks for; never lower one
+    Match(MatchArguments),
+    /// Let a role log in, with a rule in `pg_hba.conf`
+    Allow(AccessArguments),
+    /// Take the rules away that allow puts in
+    Disallow(AccessArguments),
+    /// Show the rules of `pg_hba.conf`
+    Rules,
+}
+
+/// What to set.
+#[derive(Args, Clone, Debug)]
+pub struct SetArguments {
+    /// The settings, such as wal_level=replica
+    #[arg(value_name = "NAME=VALUE", required = true)]
+    pub settings: Vec<String>,
+    /// How to ask the cluster's server.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// What to take out.
+#[derive(Args, Clone, Debug)]
+pub struct UnsetArguments {
+    /// The settings, by name
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// How to ask the cluster's server.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// What to show.
+#[derive(Args, Clone, Debug)]
+pub struct GetArguments {
+    /// The settings, by name [default: all that are set in the files]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// How to ask the cluster's server.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// How to ask the cluster's server.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArguments {
+    /// How to ask the cluster's server.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// Which primary [default: the document's].
+#[derive(Args, Clone, Debug)]
+pub struct MatchArguments {
+    /// How to reach the primary, as a standby does.
+    #[command(flatten)]
+    pub primary: ConnectionArguments,
+    /// The password file [default: the document's, else the owner's ~/.pgpass]
+    #[arg(long, value_name = "FILE")]
+    pub passfile: Option<PathBuf>,
+}
+
+/// Whom to let in, from where, and how.
+#[derive(Args, Clone, Debug)]
+pub struct AccessArguments {
+    /// The role
+    #[arg(value_name = "ROLE")]
+    pub role: String,
+    /// Where it comes from: an address, a network (192.0.2.0/24) or a host name; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub from: Vec<String>,
+    /// The database, or replication, or all (which does not cover replication)
+    #[arg(long, value_name = "DATABASE", default_value = "replication")]
+    pub database: String,
+    /// The authentication method
+    #[arg(long, value_name = "METHOD", default_value = "scram-sha-256")]
+    pub method: String,
+    /// The kind of connection: host, hostssl, hostnossl, hostgssenc, hostnogssenc, or local, which has no --from
+    #[arg(long = "type", value_name = "TYPE", default_value = "host")]
+    pub kind: String,
+    /// How to ask the cluster's server.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}

@@ -1,0 +1,141 @@
+//! `pg-conf get`: settings as the files have them, and as the server runs with them. Changes nothing.
+
+use crate::args::GetArguments;
+use crate::command_line;
+use crate::judge;
+use crate::settings::World;
+use crate::{running, table};
+use pg_runbook::configuration::Located;
+use pg_runbook::{Failure, Run};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// One setting, as the document has it under `settings`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Shown {
+    name: String,
+    /// What the files make it; the default where they don't say.
+    value: Option<String>,
+    file: Option<PathBuf>,
+    line: Option<usize>,
+    /// Whether ALTER SYSTEM says it.
+    from_alter_system: bool,
+    /// On the running server's command line, which beats the files.
+    command_line: Option<String>,
+    /// The assignments that lose, in the server's order.
+    overridden: Vec<Loser>,
+    /// What the server runs with, as `SHOW` says it.
+    running: Option<String>,
+    /// Whether the files ask for another value, which only a restart brings.
+    pending_restart: Option<bool>,
+    /// The built-in default, in canonical form.
+    default: Option<String>,
+    context: Option<String>,
+}
+
+/// An assignment without effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Loser {
+    file: PathBuf,
+    line: usize,
+    value: String,
+}
+
+/// `pg-conf get`
+pub fn get(run: &mut Run, arguments: &GetArguments) -> Result<(), Failure> {
+    let cluster = run.cluster()?;
+    let mut world = World::of(&cluster)?;
+    let names = if arguments.names.is_empty() { assigned(&world) } else { named(&world, &arguments.names)? };
+    world.running = running::look(run, &cluster, &names, &arguments.connection)?;
+    let nothing = judge::empty_folder()?;
+    let shown = names
+        .iter()
+        .map(|name| shown(&world, name, !arguments.names.is_empty(), nothing.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    run.message(match shown.len() {
+        1 => "1 setting".to_owned(),
+        count => format!("{count} settings"),
+    });
+    let rows: Vec<[String; 5]> = shown.iter().map(row).collect();
+    for line in table::lines(["NAME", "VALUE", "RUNNING", "WHERE", "REMARKS"], &rows) {
+        run.account(line);
+    }
+    run.fact("settings", &shown);
+    Ok(())
+}
+
+/// Every name that the files or ALTER SYSTEM say, once, in the order in which it is last said.
+fn assigned(world: &World) -> Vec<String> {
+    let in_force = |located: &&Located| world.configuration.in_force(&located.name) == Some(*located);
+    let mut names: Vec<String> =
+        world.configuration.assignments().iter().filter(in_force).map(|located| located.name.clone()).collect();
+    names.dedup();
+    names
+}
+
+fn named(world: &World, typed: &[String]) -> Result<Vec<String>, Failure> {
+    let mut names: Vec<String> = Vec::new();
+    for name in typed.iter().map(|name| name.trim().to_ascii_lowercase()) {
+        if world.configuration.in_force(&name).is_none() {
+            world.require_known(&name)?;
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The server program is only asked for defaults where a name was given and no running server tells them.
+fn shown(world: &World, name: &str, was_named: bool, nothing: &Path) -> Result<Shown, Failure> {
+    let found = world.configuration.in_force(name);
+    let live = world.running.live(name);
+    let default = match live {
+        Some(live) => Some(live.boot_value.clone()),
+        None if was_named => world.judge.over_nothing(nothing).value(name)?.ok(),
+        None => None,
+    };
+    let known = world.catalogue.find(name).map(|known| known.context.clone());
+    let loser =
+        |located: &Located| Loser { file: located.file.clone(), line: located.line, value: located.value.clone() };
+    Ok(Shown {
+        name: name.to_owned(),
+        value: found.map(|found| found.value.clone()).or_else(|| default.clone()),
+        file: found.map(|found| found.file.clone()),
+        line: found.map(|found| found.line),
+        from_alter_system: found.is_some_and(|found| found.from_alter_system),
+        command_line: command_line::value(&world.command_line, name).map(str::to_owned),
+        overridden: world.configuration.overridden(name).into_iter().map(loser).collect(),
+        running: live.map(|live| live.shown.clone()),
+        pending_restart: live.map(|live| live.pending_restart),
+        default,
+        context: live.map(|live| live.context.clone()).or(known),
+    })
+}
+
+fn row(shown: &Shown) -> [String; 5] {
+    let place = match (&shown.file, shown.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+        _ => "(default)".into(),
+    };
+    let mut remarks = Vec::new();
+    if let Some(value) = &shown.command_line {
+        remarks.push(format!("command line: {value}"));
+    }
+    if shown.from_alter_system {
+        remarks.push("by ALTER SYSTEM".into());
+    }
+    for loser in &shown.overridden {
+        remarks.push(format!("beats {} in {}:{}", loser.value, loser.file.display(), loser.line));
+    }
+    if shown.pending_restart == Some(true) {
+        remarks.push("restart pending".into());
+    }
+    [
+        shown.name.clone(),
+        shown.value.clone().unwrap_or_else(|| "?".into()),
+        shown.running.clone().unwrap_or_else(|| "-".into()),
+        place,
+        remarks.join("; "),
+    ]
+}

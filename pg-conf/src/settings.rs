@@ -1,0 +1,74 @@
+//! From settings that are wanted to files that say so: inspect, plan, apply. `set`, `unset` and `match` all come here.
+//!
+//! What must always hold: two spellings of one value are the same value, the server says which are; nothing is
+//! installed that the server has not judged; what would be overridden is refused, not written.
+
+mod inspect;
+mod plan;
+
+pub use inspect::{Subject, World};
+
+use crate::install;
+use pg_runbook::cluster::Cluster;
+use pg_runbook::server::ConnectionArguments;
+use pg_runbook::{Failure, Level, Run};
+
+/// One setting as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// In lower case, as this version has it.
+    pub name: String,
+    /// The value; nothing to take the setting out of the files.
+    pub value: Option<String>,
+}
+
+/// Makes it so.
+pub fn change(
+    run: &mut Run,
+    cluster: &Cluster,
+    world: &mut World,
+    wanted: &[Wanted],
+    connection: &ConnectionArguments,
+) -> Result<(), Failure> {
+    let subjects = world.examine(wanted)?;
+    world.look_at_server(run, cluster, wanted, connection)?;
+    let plan = plan::plan(world, &subjects)?;
+    for note in &plan.notes {
+        run.say(note);
+    }
+    for warning in plan.warnings {
+        run.warn(warning);
+    }
+    install::install(run, &plan.edits)?;
+    let count = plan.changes.len();
+    for change in plan.changes {
+        run.change(change);
+    }
+    for (level, name) in &plan.needs {
+        run.need(*level, name);
+    }
+    conclude(run, cluster, count, "setting");
+    Ok(())
+}
+
+/// The message, and for people the command that makes the server aware.
+pub fn conclude(run: &mut Run, cluster: &Cluster, count: usize, thing: &str) {
+    let what = match (count, run.check()) {
+        (0, _) => "nothing to change".to_owned(),
+        (1, false) => format!("1 {thing} changed"),
+        (1, true) => format!("1 {thing} would change"),
+        (_, false) => format!("{count} {thing}s changed"),
+        (_, true) => format!("{count} {thing}s would change"),
+    };
+    let level = match run.document.needs.level {
+        Level::None => {
+            run.message(what);
+            return;
+        }
+        Level::Reload => "reload",
+        Level::Restart => "restart",
+        Level::Start => "start",
+    };
+    run.message(format!("{what}; a {level} is needed"));
+    run.account(format!("make the server aware: pg-cluster {level} {}", cluster.option()));
+}

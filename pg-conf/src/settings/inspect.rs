@@ -1,0 +1,220 @@
+//! What the files, the server program and the running server say of the settings that are wanted.
+
+use super::Wanted;
+use crate::catalogue::Catalogue;
+use crate::edits::{self, Edited};
+use crate::judge::{self, Judge, Rejection};
+use crate::running::{self, Running};
+use crate::{command_line, cross_checks, translation};
+use pg_runbook::cluster::Cluster;
+use pg_runbook::configuration::Configuration;
+use pg_runbook::server::ConnectionArguments;
+use pg_runbook::{Failure, Run};
+use std::path::Path;
+
+/// Everything that a plan looks at.
+pub struct World {
+    /// Where the cluster is.
+    pub cluster: Cluster,
+    /// Its files.
+    pub configuration: Configuration,
+    /// The server's own parser.
+    pub judge: Judge,
+    /// The settings that the server has.
+    pub catalogue: Catalogue,
+    /// What the running server was started with, in canonical form.
+    pub command_line: Vec<(String, String)>,
+    /// What the running server has in force.
+    pub running: Running,
+}
+
+/// One wanted setting, and how it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// In lower case.
+    pub name: String,
+    /// The value that is asked for; nothing to take it out.
+    pub wanted: Option<String>,
+    /// What it will be, in canonical form.
+    pub asked: String,
+    /// What the files make it now; nothing where they are refused.
+    pub present: Option<String>,
+    /// The running server's command line, where it names this setting.
+    pub on_command_line: Option<String>,
+}
+
+impl World {
+    /// Reads the cluster's files.
+    pub fn of(cluster: &Cluster) -> Result<Self, Failure> {
+        Ok(Self {
+            configuration: cluster.configuration()?,
+            judge: Judge::of(cluster)?,
+            catalogue: Catalogue::of(cluster.major)?,
+            command_line: command_line::settings(cluster),
+            running: Running::Down,
+            cluster: cluster.clone(),
+        })
+    }
+
+    /// Whether the server has a setting of this name; a failure says which one was probably meant.
+    pub fn require_known(&self, name: &str) -> Result<(), Failure> {
+        let letters = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.$".contains(c));
+        if !plain || !name.split('.').all(letters) {
+            return Err(Failure::usage(format!("{name:?} can't be the name of a setting")).hint("pg-conf get"));
+        }
+        if self.catalogue.find(name).is_some() || name.contains('.') {
+            return Ok(());
+        }
+        match self.judge.over_nothing(judge::empty_folder()?.path()).value(name)? {
+            Err(rejection) if rejection.is_unknown_name() => Err(self.unknown(name)),
+            _ => Ok(()),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Failure {
+        let failure = Failure::usage(format!("PostgreSQL {} has no setting {name:?}", self.cluster.major));
+        if let Some((place, hint)) = translation::elsewhere(name, self.cluster.major) {
+            return failure.because(place).hint(hint);
+        }
+        match self.catalogue.nearest(name) {
+            Some(near) => failure
+                .because(format!("the nearest name that it has is {near}"))
+                .hint(format!("pg-conf get {} {near}", self.cluster.option())),
+            None => failure.hint("see them all: psql -c 'SELECT name, short_desc FROM pg_settings'"),
+        }
+    }
+
+    /// Has the server judge what is wanted, all of it together. A candidate file is only written where something may
+    /// have to change.
+    pub fn examine(&self, wanted: &[Wanted]) -> Result<Vec<Subject>, Failure> {
+        let mut presents = Vec::new();
+        for one in wanted {
+            presents.push(self.judge.value(&one.name)?);
+        }
+        let pairs = || wanted.iter().zip(&presents);
+        let open: Vec<&Wanted> =
+            pairs().filter(|(one, present)| !self.is_settled(one, present.as_ref().ok())).map(|(one, _)| one).collect();
+        let candidate = if open.is_empty() { None } else { Some(self.candidate(&open)?) };
+        let mut subjects = Vec::new();
+        for (one, present) in pairs() {
+            let asked = match (&candidate, present) {
+                (Some(file), _) if open.contains(&one) => self.judged(one, file.path())?,
+                (_, Ok(present)) => present.clone(),
+                (_, Err(rejection)) => return Err(self.broken(rejection)),
+            };
+            subjects.push(Subject {
+                name: one.name.clone(),
+                wanted: one.value.clone(),
+                asked,
+                present: present.clone().ok(),
+                on_command_line: self.canonical_command_line(&one.name)?,
+            });
+        }
+        if let Some(file) = candidate {
+            self.cross_check(&open, file.path())?;
+        }
+        Ok(subjects)
+    }
+
+    /// Asks the running server, where there is one.
+    pub fn look_at_server(
+        &mut self,
+        run: &mut Run,
+        cluster: &Cluster,
+        wanted: &[Wanted],
+        connection: &ConnectionArguments,
+    ) -> Result<(), Failure> {
+        let names: Vec<String> = wanted.iter().map(|one| one.name.clone()).collect();
+        self.running = running::look(run, cluster, &names, connection)?;
+        Ok(())
+    }
+
+    /// Whether it can be seen without a candidate that nothing has to be written.
+    fn is_settled(&self, one: &Wanted, present: Option<&String>) -> bool {
+        match &one.value {
+            None => edits::in_files(&self.configuration, &one.name).is_none(),
+            Some(value) => {
+                let stands = self.configuration.in_force(&one.name).is_some_and(|found| found.value == *value);
+                present.is_some() && (stands || present == Some(value))
+            }
+        }
+    }
+
+    fn candidate(&self, open: &[&Wanted]) -> Result<tempfile::NamedTempFile, Failure> {
+        let mut edited = Edited::default();
+        for one in open {
+            match &one.value {
+                Some(value) => edited.assign(&self.configuration, [(one.name.as_str(), value.as_str())])?,
+                None => edited.remove(&self.configuration, &one.name)?,
+            }
+        }
+        judge::candidate(&self.configuration, &edited.files)
+    }
+
+    fn judged(&self, one: &Wanted, candidate: &Path) -> Result<String, Failure> {
+        let judge = self.judge.over(candidate);
+        let answer = match &one.value {
+            Some(value) => judge.value_of(&one.name, value)?,
+            // One that this version doesn't know was rightly taken out, if the rest is well.
+            None => match judge.value(&one.name)? {
+                Err(rejection) if rejection.is_unknown_name() && judge.value("wal_level")?.is_ok() => Ok(String::new()),
+                answer => answer,
+            },
+        };
+        answer.map_err(|rejection| self.refused(one, &rejection))
+    }
+
+    /// Whether it is the wanted value that the server doesn't take, or what stood in the files before.
+    fn refused(&self, one: &Wanted, rejection: &Rejection) -> Failure {
+        let about_it = rejection.lines.iter().any(|line| Rejection::parameter(line) == Some(&one.name));
+        if !about_it && let Ok(Err(before)) = self.judge.value("wal_level") {
+            return self.broken(&before);
+        }
+        let what = one.value.as_ref().map_or_else(|| one.name.clone(), |value| format!("{} = {value}", one.name));
+        let failure = Failure::usage(format!("PostgreSQL {} does not take {what}", self.cluster.major));
+        rejection.lines.iter().fold(failure, Failure::because)
+    }
+
+    fn broken(&self, rejection: &Rejection) -> Failure {
+        let main = self.configuration.main_file().display();
+        let failure = Failure::failed(format!("the server does not take {main} as it is, before any change"));
+        rejection.lines.iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", self.cluster.option()))
+    }
+
+    fn canonical_command_line(&self, name: &str) -> Result<Option<String>, Failure> {
+        let Some(value) = command_line::value(&self.command_line, name) else { return Ok(None) };
+        Ok(Some(self.judge.value_of(name, value)?.unwrap_or_else(|_| value.to_owned())))
+    }
+
+    fn cross_check(&self, open: &[&Wanted], candidate: &Path) -> Result<(), Failure> {
+        if !open.iter().any(|one| cross_checks::NAMES.contains(&one.name.as_str())) {
+            return Ok(());
+        }
+        let found = self.violations(&self.judge.over(candidate))?;
+        let Some(first) = found.first() else { return Ok(()) };
+        let asked: Vec<String> = open.iter().map(|one| spelled(one)).collect();
+        let failure = Failure::usage(format!("the server would not start with {}", asked.join(", ")));
+        Err(found.iter().fold(failure, |failure, violation| failure.because(&violation.message)).hint(format!(
+            "pg-conf get {} wal_level {}",
+            self.cluster.option(),
+            first.name
+        )))
+    }
+
+    /// What does not go together in the configuration that `judge` reads.
+    pub fn violations(&self, judge: &Judge) -> Result<Vec<cross_checks::Violation>, Failure> {
+        let mut values = Vec::new();
+        for name in cross_checks::NAMES.into_iter().filter(|name| self.catalogue.find(name).is_some()) {
+            if let Ok(value) = judge.value(name)? {
+                values.push((name, value));
+            }
+        }
+        let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        Ok(cross_checks::violations(self.cluster.major, &value))
+    }
+}
+
+fn spelled(one: &Wanted) -> String {
+    one.value.as_ref().map_or_else(|| format!("{} unset", one.name), |value| format!("{} = {value}", one.name))
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask demo`: the whole runbook on throwaway servers, through the real pipelines, as a user would type them.
+//!
+//! What must always hold: everything lives in one temporary folder, and is stopped and gone afterwards, also when a
+//! step fails or Ctrl-C ends it (unless `--keep` asks otherwise); no server of this machine is touched.
+
+mod clients;
+mod ground;
+mod stage;
+
+use clap::Args;
+use ground::Ground;
+use serde_json::Value;
+use stage::Stage;
+use std::time::{Duration, Instant};
+
+/// What can be asked of the demo.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Leave the servers running, and say how to connect
+    #[arg(long)]
+    keep: bool,
+    /// Refuse to install PostgreSQL where it is missing
+    #[arg(long)]
+    no_install: bool,
+    /// pgbench's scale; 15 MB each
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    scale: u32,
+}
+
+type Outcome<T> = Result<T, String>;
+
+/// Shows it.
+pub fn run(arguments: &Arguments) -> Outcome<()> {
+    pg_runbook::signals::listen().map_err(|failure| failure.to_string())?;
+    let ground = Ground::prepare(arguments.no_install)?;
+    let mut stage = Stage::new(&ground);
+    let result = play(&ground, &mut stage, arguments);
+    stage.end_background();
+    if let Err(trouble) = &result {
+        println!("\nThe demo ended early: {trouble}");
+    }
+    if arguments.keep {
+        ground.leave();
+    } else {
+        ground.clean_up();
+    }
+    result
+}
+
+fn play(ground: &Ground, stage: &mut Stage, arguments: &Arguments) -> Outcome<()> {
+    make_primary(ground, stage, arguments.scale)?;
+    let seconds = arguments.scale;
+    println!("\n(about {} MB are in it, and pgbench goes on writing)", seconds * 15);
+
+    stage.title("2. The primary's side of the runbook, one pipeline");
+    stage
+        .note("A role with a password, three settings, a line in pg_hba.conf, a restart, and what standbys must know.");
+    let prepare = primary_pipeline(ground);
+    let primary = stage.document(&prepare)?;
+    stage.told(&primary);
+
+    stage.title("3. The standby's side, one pipeline");
+    stage
+        .note("The password file tried by a real login, a new cluster, the primary's bounds, the copy, and the start.");
+    let standby_side = standby_pipeline(ground);
+    let standby = stage.document(&standby_side)?;
+    stage.told(&standby);
+
+    stage.title("4. What is written on the primary arrives on the standby");
+    replicate_a_row(ground, stage)?;
+
+    stage.title("5. A new clone, while clients read from the standby");
+    reclone(ground, stage)?;
+
+    stage.title("6. Everything a second time");
+    for command in [&prepare, &standby_side] {
+        let again = stage.document(command)?;
+        stage.told(&again);
+        if again["changed"] != Value::Bool(false) {
+            return Err(format!("the second run changed something: {}", again["changes"]));
+        }
+    }
+    println!("\nNothing changed, nothing restarted, nothing copied.");
+    Ok(())
+}
+
+fn make_primary(ground: &Ground, stage: &mut Stage, scale: u32) -> Outcome<()> {
+    stage.title("1. A throwaway primary with data in it");
+    let command = format!("pg-cluster create --layout plain -D primary -p {} | pg-cluster start", ground.primary_port);
+    let made = stage.document(&command)?;
+    stage.told(&made);
+    let place = ground.place(ground.primary_port);
+    stage.plainly(&format!("pgbench -i -q -s {scale} {place}"))?;
+    stage.background(&format!("pgbench -n -c 2 -R 100 -T 600 {place}"))
+}
+
+fn primary_pipeline(ground: &Ground) -> String {
+    let keep = if ground.major < 13 { "wal_keep_segments=64" } else { "wal_keep_size=1GB" };
+    format!(
+        "pg-role ensure replicator -D primary --password-file secret \\\n    | pg-conf set wal_level=replica {keep} wal_compression=on max_connections=128 \\\n    | pg-conf allow replicator --from 127.0.0.1 \\\n    | pg-cluster restart | pg-cluster advertise --host 127.0.0.1 > primary.json"
+    )
+}
+
+fn standby_pipeline(ground: &Ground) -> String {
+    format!(
+        "pg-pass set --input primary.json --passfile pgpass --password-file secret | pg-pass check \\\n    | pg-cluster create --layout plain -D standby -p {} | pg-conf match \\\n    | pg-basebackup-swap run | pg-cluster start | pg-cluster wait --for streaming",
+        ground.standby_port
+    )
+}
+
+fn replicate_a_row(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
+    let primary = ground.place(ground.primary_port);
+    stage.plainly(&format!("psql -qc \"CREATE TABLE proof AS SELECT 42 AS answer\" {primary}"))?;
+    let written = Instant::now();
+    let standby = ground.place(ground.standby_port);
+    let query = format!("psql -Atc \"SELECT answer FROM proof\" {standby}");
+    loop {
+        if ground.shell(&query).output().is_ok_and(|output| output.stdout == b"42\n") {
+            break;
+        }
+        if written.elapsed() > Duration::from_secs(30) {
+            return Err("the row has not arrived after 30 s".into());
+        }
+    }
+    stage.plainly(&query)?;
+    println!("  → there, {:.2} s after the primary had it", written.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn reclone(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
+    stage.note("A client asks the standby something all the while, and counts for how long nobody answers.");
+    let readers = clients::Readers::start(ground)?;
+    let document =
+        stage.document("pg-basebackup-swap run --force -D standby --input primary.json --passfile pgpass")?;
+    readers.until_answered()?;
+    let seen = readers.stop();
+    stage.told(&document);
+    let copy = document["fetch"]["seconds"].as_f64().unwrap_or_default();
+    println!(
+        "  → copied in {copy:.1} s, all of it served by the old standby; {} answers meanwhile,\n    and none for {:.2} s in all (the longest while: {:.2} s)",
+        seen.answers,
+        seen.silent.as_secs_f64(),
+        seen.longest.as_secs_f64()
+    );
+    Ok(())
+}

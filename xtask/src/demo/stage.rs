@@ -1,0 +1,106 @@
+//! What the audience sees: titles, commands as they are typed, what the tools say, and one line on what it came to.
+
+use super::Outcome;
+use super::ground::Ground;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::process::{Child, Stdio};
+use std::time::Instant;
+
+/// Runs commands before an audience.
+pub struct Stage<'a> {
+    ground: &'a Ground,
+    bold: bool,
+    background: Vec<Child>,
+    took: f64,
+}
+
+impl<'a> Stage<'a> {
+    pub fn new(ground: &'a Ground) -> Self {
+        let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { ground, bold, background: Vec::new(), took: 0.0 }
+    }
+
+    pub fn title(&self, text: &str) {
+        println!("\n{}\n", self.strong(text));
+    }
+
+    pub fn note(&self, text: &str) {
+        println!("{text}\n");
+    }
+
+    fn strong(&self, text: &str) -> String {
+        if self.bold { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// A pipeline that ends in a document (also where it goes to a file).
+    pub fn document(&mut self, command: &str) -> Outcome<Value> {
+        let said = self.perform(command)?;
+        let text = match command.rsplit_once("> ") {
+            Some((_, file)) => std::fs::read_to_string(self.ground.folder.join(file))
+                .map_err(|error| format!("read {file}: {error}"))?,
+            None => said,
+        };
+        serde_json::from_str(&text).map_err(|error| format!("{command:?} ended in no document: {error}"))
+    }
+
+    /// Any other command.
+    pub fn plainly(&mut self, command: &str) -> Outcome<()> {
+        let said = self.perform(command)?;
+        said.lines().for_each(|line| println!("  {line}"));
+        Ok(())
+    }
+
+    /// A command that goes on until the end.
+    pub fn background(&mut self, command: &str) -> Outcome<()> {
+        println!("{}", self.strong(&format!("$ {command} &")));
+        let mut shell = self.ground.shell(command);
+        let child = shell
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("start {command:?}: {error}"))?;
+        self.background.push(child);
+        Ok(())
+    }
+
+    /// Ends what goes on.
+    pub fn end_background(&mut self) {
+        for mut child in self.background.drain(..) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// One line on what a pipeline came to.
+    pub fn told(&self, document: &Value) {
+        let steps = document["steps"].as_array().map_or(0, Vec::len);
+        let changed = document["changes"].as_array().map_or(0, Vec::len);
+        let message = document["msg"].as_str().unwrap_or_default();
+        println!("  → {message} ({steps} steps, {changed} changes, {:.1} s)", self.took);
+    }
+
+    fn perform(&mut self, command: &str) -> Outcome<String> {
+        if let Some(signal) = pg_runbook::signals::arrived() {
+            return Err(format!("{signal} arrived"));
+        }
+        println!("{}", self.strong(&format!("$ {command}")));
+        let begun = Instant::now();
+        let mut shell = self.ground.shell(command);
+        let mut child = shell
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("start {command:?}: {error}"))?;
+        if let Some(stderr) = child.stderr.take() {
+            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| println!("  {line}"));
+        }
+        let mut said = String::new();
+        if let Some(mut stdout) = child.stdout.take() {
+            stdout.read_to_string(&mut said).map_err(|error| format!("read what {command:?} says: {error}"))?;
+        }
+        let status = child.wait().map_err(|error| format!("wait for {command:?}: {error}"))?;
+        self.took = begun.elapsed().as_secs_f64();
+        if status.success() { Ok(said) } else { Err(format!("it ended with {status}")) }
+    }
+}

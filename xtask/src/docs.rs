@@ -1,0 +1,86 @@
+//! `cargo xtask docs`: the JSON Schema, man pages and completions, all from the code.
+//!
+//! What must always hold: what is committed (the schema) is what the code says; `--check` fails where it isn't.
+
+use clap::{Args, Command, CommandFactory};
+use clap_complete::Shell;
+use std::path::{Path, PathBuf};
+
+/// What can be asked.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Only see whether the committed schema is what the code says
+    #[arg(long)]
+    check: bool,
+}
+
+/// The five tools' command lines.
+pub fn tools() -> [Command; 5] {
+    [
+        pg_role::Arguments::command(),
+        pg_conf::Arguments::command(),
+        pg_cluster::Arguments::command(),
+        pg_pass::Arguments::command(),
+        pg_basebackup_swap::Arguments::command(),
+    ]
+}
+
+/// Makes them.
+pub fn run(arguments: &Arguments) -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the workspace has no folder")?;
+    let schema = root.join("docs/pg-runbook-1.schema.json");
+    let text = schema_text()?;
+    if arguments.check {
+        let committed = std::fs::read_to_string(&schema).unwrap_or_default();
+        return if committed == text {
+            Ok(())
+        } else {
+            Err(format!("{} is not what the code says: cargo xtask docs", schema.display()))
+        };
+    }
+    write(&schema, text.as_bytes())?;
+    let folder = root.join("target/docs");
+    for command in tools() {
+        man_pages(&command, &folder.join("man"))?;
+        completions(command, &folder.join("completions"))?;
+    }
+    println!("{}\n{}", schema.display(), folder.display());
+    Ok(())
+}
+
+fn schema_text() -> Result<String, String> {
+    let schema = schemars::schema_for!(pg_runbook::Document);
+    serde_json::to_string_pretty(&schema).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
+/// One page a tool, one a verb.
+fn man_pages(command: &Command, folder: &Path) -> Result<(), String> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(|error| error.to_string())?;
+    write(&folder.join(format!("{}.1", command.get_name())), &page)?;
+    for verb in command.get_subcommands() {
+        let name = format!("{}-{}", command.get_name(), verb.get_name());
+        let mut page = Vec::new();
+        clap_mangen::Man::new(verb.clone().name(name.clone())).render(&mut page).map_err(|error| error.to_string())?;
+        write(&folder.join(format!("{name}.1")), &page)?;
+    }
+    Ok(())
+}
+
+fn completions(mut command: Command, folder: &Path) -> Result<(), String> {
+    let name = command.get_name().to_owned();
+    for (shell, file) in
+        [(Shell::Bash, name.clone()), (Shell::Zsh, format!("_{name}")), (Shell::Fish, format!("{name}.fish"))]
+    {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut command, &name, &mut script);
+        write(&folder.join(shell.to_string()).join(file), &script)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let folder = path.parent().map(PathBuf::from).unwrap_or_default();
+    std::fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    std::fs::write(path, bytes).map_err(|error| format!("write {}: {error}", path.display()))
+}
