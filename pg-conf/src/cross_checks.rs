@@ -19,6 +19,8 @@ pub const NAMES: [&str; 7] = [
 pub struct Violation {
     /// The setting whose line is to be shown.
     pub name: &'static str,
+    /// The setting that it does not go with.
+    pub other: &'static str,
     /// What the server would say at its start.
     pub message: String,
 }
@@ -28,25 +30,33 @@ pub fn violations(major: u32, value: &dyn Fn(&str) -> Option<String>) -> Vec<Vio
     let number = |name: &str| value(name).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
     let on = |name: &str| value(name).is_some_and(|text| text != "off");
     let mut found = Vec::new();
-    let mut add = |name, message| found.push(Violation { name, message });
     if value("wal_level").as_deref() == Some("minimal") {
         if on("archive_mode") {
-            add("archive_mode", "WAL archival cannot be enabled when wal_level is \"minimal\"".to_owned());
+            found.push(Violation {
+                name: "archive_mode",
+                other: "wal_level",
+                message: "WAL archival cannot be enabled when wal_level is \"minimal\"".to_owned(),
+            });
         }
         let senders = number("max_wal_senders");
         if senders > 0 {
             let message =
                 format!("WAL streaming (max_wal_senders = {senders}) requires wal_level \"replica\" or \"logical\"");
-            add("max_wal_senders", message);
+            found.push(Violation { name: "max_wal_senders", other: "wal_level", message });
         }
         if on("summarize_wal") {
-            add("summarize_wal", "WAL cannot be summarized when wal_level is \"minimal\"".to_owned());
+            found.push(Violation {
+                name: "summarize_wal",
+                other: "wal_level",
+                message: "WAL cannot be summarized when wal_level is \"minimal\"".to_owned(),
+            });
         }
     }
     let connections = number("max_connections");
     for (name, what, reserved) in reservations(major, &number) {
         if reserved >= connections {
-            add(name, format!("{what} ({reserved}) must be less than max_connections ({connections})"));
+            let message = format!("{what} ({reserved}) must be less than max_connections ({connections})");
+            found.push(Violation { name, other: "max_connections", message });
         }
     }
     found

@@ -100,7 +100,11 @@ fn shown(world: &World, name: &str, was_named: bool, nothing: &Path) -> Result<S
         |located: &Located| Loser { file: located.file.clone(), line: located.line, value: located.value.clone() };
     Ok(Shown {
         name: name.to_owned(),
-        value: found.map(|found| found.value.clone()).or_else(|| default.clone()),
+        // As people write it, where the server says so: 4MB for 4096.
+        value: found.map(|found| found.value.clone()).or_else(|| match live {
+            Some(live) if live.source == "default" => Some(live.shown.clone()),
+            _ => default.clone(),
+        }),
         file: found.map(|found| found.file.clone()),
         line: found.map(|found| found.line),
         from_alter_system: found.is_some_and(|found| found.from_alter_system),

@@ -100,14 +100,18 @@ impl Live {
     /// Whether this is the value in force. The server itself replaces some defaults (`wal_buffers = -1`).
     pub fn holds(&self, value: &str) -> bool {
         let replaced = matches!(self.source.as_str(), "default" | "override") && value == self.boot_value;
-        value == self.reset_value || replaced
+        !self.is_of_this_session() && (value == self.reset_value || replaced)
     }
 
-    /// Whether a difference means anything. It doesn't where this session was given a value of its own, where the
-    /// server made one up, and where an extension has a canonical form that the server program doesn't know.
+    /// Whether a difference means anything. It doesn't where the server made the value up, and where an extension has a
+    /// canonical form that the server program doesn't know.
     fn is_comparable(&self) -> bool {
-        let of_this_session = ["client", "session", "user", "database", "database user", "override", "interactive"];
-        !self.name.contains('.') && !of_this_session.contains(&self.source.as_str())
+        !self.is_of_this_session() && !self.name.contains('.') && self.source != "override"
+    }
+
+    /// Whether the value was given to this session (ALTER ROLE, the connection itself) and hides the server's.
+    fn is_of_this_session(&self) -> bool {
+        ["client", "session", "user", "database", "database user", "interactive"].contains(&self.source.as_str())
     }
 }
 
@@ -224,6 +228,7 @@ mod tests {
         let session = server(live("work_mem", "1", "user", "user"));
         assert_eq!(session.level(asked("work_mem", "2", 150.0)), Level::None);
         assert_eq!(session.level(asked("work_mem", "2", 250.0)), Level::Reload);
+        assert_eq!(session.level(asked("work_mem", "1", 250.0)), Level::Reload);
         let extension = server(live("x.y", "1000", "postmaster", "configuration file"));
         assert_eq!(extension.level(asked("x.y", "1s", 50.0)), Level::None);
         assert_eq!(extension.level(asked("x.y", "1s", 150.0)), Level::Restart);

@@ -63,12 +63,14 @@ fn assignment(text: &str) -> Result<(String, String), Failure> {
     let (name, value) = text.split_once('=').ok_or_else(|| {
         Failure::usage(format!("{text:?} is not NAME=VALUE")).hint(format!("pg-conf set {}=VALUE", text.trim()))
     })?;
+    // In `name = value` the blanks are the user's style; otherwise they belong to the value (`log_line_prefix=%m `).
+    let value = if name.ends_with(' ') { value.trim_start() } else { value };
     let name = name.trim().to_ascii_lowercase();
     if name == "config_file" {
         return Err(Failure::usage("config_file can't be set in a configuration file")
             .because("it is what the server finds that file by, on its command line"));
     }
-    Ok((name, value.trim().to_owned()))
+    Ok((name, value.to_owned()))
 }
 
 fn add(wanted: &mut Vec<Wanted>, one: Wanted) -> Result<(), Failure> {
@@ -94,6 +96,7 @@ mod tests {
         let typed = assignment("Primary_Conninfo = host=db1 port=5432").unwrap();
         assert_eq!(typed, ("primary_conninfo".into(), "host=db1 port=5432".into()));
         assert_eq!(assignment("archive_command=").unwrap().1, "");
+        assert_eq!(assignment("log_line_prefix=%m ").unwrap().1, "%m ");
         assert_eq!(assignment("wal_level").unwrap_err().hint.unwrap(), "pg-conf set wal_level=VALUE");
         assert!(assignment("config_file=/etc/x").is_err());
     }

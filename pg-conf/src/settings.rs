@@ -69,6 +69,9 @@ pub fn conclude(run: &mut Run, cluster: &Cluster, count: usize, thing: &str) {
         Level::Restart => "restart",
         Level::Start => "start",
     };
-    run.message(format!("{what}; a {level} is needed"));
+    let needs = &run.document.needs;
+    let names = if needs.level == Level::Restart { &needs.restart } else { &needs.reload };
+    let names = if count == 0 && !names.is_empty() { format!(" for {}", names.join(", ")) } else { String::new() };
+    run.message(format!("{what}; a {level} is needed{names}"));
     run.account(format!("make the server aware: pg-cluster {level} {}", cluster.option()));
 }

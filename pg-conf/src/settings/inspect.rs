@@ -196,8 +196,9 @@ impl World {
         let asked: Vec<String> = open.iter().map(|one| spelled(one)).collect();
         let failure = Failure::usage(format!("the server would not start with {}", asked.join(", ")));
         Err(found.iter().fold(failure, |failure, violation| failure.because(&violation.message)).hint(format!(
-            "pg-conf get {} wal_level {}",
+            "pg-conf get {} {} {}",
             self.cluster.option(),
+            first.other,
             first.name
         )))
     }
