@@ -156,7 +156,7 @@ fn from(text: &str) -> Result<From, Failure> {
         return Ok(From { text: net.trunc().to_string(), origin: Origin::Net(net.trunc()) });
     }
     if matches!(text, "all" | "samehost" | "samenet") {
-        return Err(bad("it says too much; name the addresses").hint("--from 192.0.2.0/24"));
+        return Err(bad("it says too much; name the addresses, such as 192.0.2.0/24"));
     }
     let letters = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -195,8 +195,12 @@ pub fn install(
         }
     }
     let count = changes.len();
-    changes.into_iter().for_each(|change| run.change(change));
     let level = level(cluster, server.as_mut(), count > 0)?;
+    let needed = if level == Level::Start { "start needed" } else { "reload needed" };
+    for change in changes {
+        let line = change.line.unwrap_or_default();
+        run.change(change.remark(format!("{}:{line}; {needed}", cluster.hba_file.display())));
+    }
     if level > Level::None {
         run.need(level, "pg_hba.conf");
     }
@@ -261,16 +265,13 @@ pub fn rules(run: &mut Run) -> Result<(), Failure> {
     let found = hba_tree::records(&cluster.hba_file, &read(&cluster)?, cluster.major)?;
     let shown: Vec<Shown> = found.into_iter().filter_map(shown).collect();
     let errors = shown.iter().filter(|shown| shown.error.is_some()).count();
-    run.message(match shown.len() {
+    run.message(match shown.len() - errors {
         1 => "1 rule; the first that matches wins".to_owned(),
         count => format!("{count} rules; the first that matches wins"),
     });
     if errors > 0 {
-        run.warn(format!(
-            "{errors} lines of {} are wrong: pg-conf check {}",
-            cluster.hba_file.display(),
-            cluster.option()
-        ));
+        let lines = if errors == 1 { "a line is".to_owned() } else { format!("{errors} lines are") };
+        run.warn(format!("{lines} wrong, so the server would not load the rules: pg-conf check {}", cluster.option()));
     }
     let row = |shown: &Shown| {
         let place = format!("{}:{}", shown.file.display(), shown.line);

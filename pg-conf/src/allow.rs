@@ -54,11 +54,7 @@ pub fn allow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failure> 
             }
         }
     }
-    let change = |(name, line): (String, usize)| {
-        Change::act("rule", name, ADD)
-            .at(&cluster.hba_file, Some(line))
-            .remark(format!("{}:{line}; reload needed", cluster.hba_file.display()))
-    };
+    let change = |(name, line): (String, usize)| Change::act("rule", name, ADD).at(&cluster.hba_file, Some(line));
     let changes = added.into_iter().map(change).collect();
     let edit = Edit { path: cluster.hba_file.clone(), before, after: file.to_bytes() };
     access::install(run, &cluster, &edit, changes, arguments)?;
@@ -92,7 +88,7 @@ fn rejected(request: &Request, origin: Option<&From>, place: &str, raw: &str) ->
     let (file, line) = place.rsplit_once(':').unwrap_or((place, "1"));
     Failure::refused(format!("a rule rejects {} from {origin}: {place}", request.role))
         .because(raw.trim())
-        .because("somebody meant it; narrow it or take it out by hand, and run this again")
+        .because("a reject is respected: narrow it or take it out by hand, and run this again")
         .hint(format!("sed -n {line}p {file}"))
 }
 

@@ -17,11 +17,7 @@ pub fn disallow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failur
     let before = access::read(&cluster)?;
     let mut file = HbaFile::parse(&before, cluster.major);
     let removed = remove(&mut file, &request)?;
-    let change = |(name, line): (String, usize)| {
-        Change::act("rule", name, REMOVE)
-            .at(&cluster.hba_file, Some(line))
-            .remark(format!("{}:{line}; reload needed", cluster.hba_file.display()))
-    };
+    let change = |(name, line): (String, usize)| Change::act("rule", name, REMOVE).at(&cluster.hba_file, Some(line));
     let changes = removed.into_iter().map(change).collect();
     let edit = Edit { path: cluster.hba_file.clone(), before, after: file.to_bytes() };
     access::install(run, &cluster, &edit, changes, arguments)

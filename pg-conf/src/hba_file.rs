@@ -127,11 +127,13 @@ impl HbaFile {
         first_line
     }
 
-    /// Adds `text` (one line or more, without the last ending) at the end; returns where it went, from 1.
+    /// Adds `text` (one line or more, without the last ending) at the end; returns where it went, from 1. A file that
+    /// ended without a line ending still does, so that [`Self::remove`] can undo it.
     pub fn append(&mut self, text: &str) -> usize {
         let ending = usual_ending(&self.bytes);
         let mut new = Vec::new();
-        if !self.bytes.is_empty() && ending_of(&self.bytes).is_empty() {
+        let is_open = !self.bytes.is_empty() && ending_of(&self.bytes).is_empty();
+        if is_open {
             new.extend_from_slice(ending);
         }
         // A backslash at the end of the file would make the new line a part of the last one.
@@ -141,16 +143,23 @@ impl HbaFile {
         let end = self.bytes.len();
         let line = spans(&[self.bytes.as_slice(), &new].concat()).len() + 1;
         new.extend(self.with_endings(text));
+        if is_open {
+            new.truncate(new.len() - ending.len());
+        }
         self.edit(end..end, &new);
         line
     }
 
-    /// Takes the record away that this line is part of, all of its lines.
+    /// Takes the record away that this line is part of, all of its lines; where the file ends without a line ending, it
+    /// does so afterwards too.
     pub fn remove(&mut self, line: usize) -> Result<(), Failure> {
         let is_it =
             |record: &&LogicalLine| (record.first_line..record.first_line + record.physical_lines).contains(&line);
         let record = self.lines.iter().find(is_it);
-        let span = record.ok_or_else(|| Failure::failed(format!("pg_hba.conf has no line {line}")))?.span.clone();
+        let mut span = record.ok_or_else(|| Failure::failed(format!("pg_hba.conf has no line {line}")))?.span.clone();
+        if span.end == self.bytes.len() && ending_of(&self.bytes[span.clone()]).is_empty() {
+            span.start -= ending_of(&self.bytes[..span.start]).len();
+        }
         self.edit(span, b"");
         Ok(())
     }

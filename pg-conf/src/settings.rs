@@ -72,6 +72,7 @@ pub fn conclude(run: &mut Run, cluster: &Cluster, count: usize, thing: &str) {
     let needs = &run.document.needs;
     let names = if needs.level == Level::Restart { &needs.restart } else { &needs.reload };
     let names = if count == 0 && !names.is_empty() { format!(" for {}", names.join(", ")) } else { String::new() };
-    run.message(format!("{what}; a {level} is needed{names}"));
+    let is = if run.check() && count > 0 { "would be" } else { "is" };
+    run.message(format!("{what}; a {level} {is} needed{names}"));
     run.account(format!("make the server aware: pg-cluster {level} {}", cluster.option()));
 }

@@ -118,11 +118,11 @@ fn adds_lines_and_leaves_every_other_byte() {
     let mut file = HbaFile::parse(b"# caf\xe9\r\nlocal all all peer\r\nhost all \\\r\n all all md5", 15);
     assert_eq!(file.insert_before(4, "# new\nhost a b all md5"), 3);
     assert_eq!(file.append("host c d all md5\n"), 7);
-    let expected = b"# caf\xe9\r\nlocal all all peer\r\n# new\r\nhost a b all md5\r\nhost all \\\r\n all all md5\r\nhost c d all md5\r\n";
+    let expected = b"# caf\xe9\r\nlocal all all peer\r\n# new\r\nhost a b all md5\r\nhost all \\\r\n all all md5\r\nhost c d all md5";
     assert_eq!(file.to_bytes(), expected);
     file.remove(6).unwrap();
     file.remove(1).unwrap();
-    assert_eq!(file.to_bytes(), b"local all all peer\r\n# new\r\nhost a b all md5\r\nhost c d all md5\r\n");
+    assert_eq!(file.to_bytes(), b"local all all peer\r\n# new\r\nhost a b all md5\r\nhost c d all md5");
     assert!(file.remove(5).is_err());
 }
 
@@ -209,6 +209,15 @@ proptest! {
         prop_assert!(file.to_bytes().starts_with(&bytes));
         prop_assert_eq!(file.rules().last().unwrap().line, line);
         prop_assert_eq!(file.records().len(), before.records().len() + 1);
+    }
+
+    #[test]
+    fn an_appended_rule_that_is_removed_leaves_no_trace(bytes in hba_like(), major in 13u32..17) {
+        let mut file = HbaFile::parse(&bytes, major);
+        prop_assume!(!file.lines.last().is_some_and(|line| line.is_unfinished));
+        let line = file.append("host new new all reject");
+        file.remove(line).unwrap();
+        prop_assert_eq!(file.to_bytes(), bytes);
     }
 
     #[test]
