@@ -7,15 +7,19 @@ use pg_runbook::cluster::{Cluster, programs};
 use pg_runbook::configuration::Configuration;
 use pg_runbook::invocation::Invocation;
 use pg_runbook::{Attempt, Failure, durable_file};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// A server program, and the configuration that it is to read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Judge {
     program: PathBuf,
     data_directory: PathBuf,
     config_file: PathBuf,
+    /// What was already asked: each question starts a program.
+    answers: RefCell<BTreeMap<(String, Option<String>), Answer>>,
 }
 
 /// What the server said against a value or a file, line by line.
@@ -35,17 +39,18 @@ impl Judge {
             program: programs::server(cluster.major, "postgres")?,
             data_directory: cluster.data_directory.clone(),
             config_file: cluster.config_file.clone(),
+            answers: RefCell::default(),
         })
     }
 
     /// The same server over another file.
     pub fn over(&self, config_file: &Path) -> Self {
-        Self { config_file: config_file.to_owned(), ..self.clone() }
+        Self { config_file: config_file.to_owned(), answers: RefCell::default(), ..self.clone() }
     }
 
     /// The same server without any configuration: `folder` is empty and takes the place of the data directory.
     pub fn over_nothing(&self, folder: &Path) -> Self {
-        Self { data_directory: folder.to_owned(), config_file: PathBuf::from("/dev/null"), ..self.clone() }
+        Self { data_directory: folder.to_owned(), ..self.over(Path::new("/dev/null")) }
     }
 
     /// The value that the configuration gives this setting.
@@ -59,6 +64,16 @@ impl Judge {
     }
 
     fn ask(&self, name: &str, value: Option<&str>) -> Result<Answer, Failure> {
+        let question = (name.to_owned(), value.map(str::to_owned));
+        if let Some(known) = self.answers.borrow().get(&question) {
+            return Ok(known.clone());
+        }
+        let answer = self.ask_server(name, value)?;
+        self.answers.borrow_mut().insert(question, answer.clone());
+        Ok(answer)
+    }
+
+    fn ask_server(&self, name: &str, value: Option<&str>) -> Result<Answer, Failure> {
         let mut invocation = Invocation::new(&self.program).arg("-C").arg(name).arg("-D").arg(&self.data_directory);
         // Its messages bare and in English, unless that is what is asked about.
         for (pinned, to) in [("log_line_prefix", ""), ("lc_messages", "C")] {

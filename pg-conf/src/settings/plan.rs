@@ -124,8 +124,10 @@ fn change(world: &World, subject: &Subject, edited: &Edited, level: Level) -> Ch
     let live = world.running.live(name);
     let before = located.map(|found| found.value.clone()).or_else(|| match (live, &subject.present) {
         // As people write it, where the server says so: 4MB for 4096.
-        (Some(live), Some(present)) if live.holds(present) => Some(live.shown.clone()),
-        _ => subject.present.clone(),
+        (Some(live), Some(present)) if live.holds(present) => {
+            Some(live.shown.clone()).filter(|shown| !shown.is_empty())
+        }
+        _ => subject.present.clone().filter(|present| !present.is_empty()),
     });
     let file = located.map_or(world.configuration.main_file(), |found| &found.file).to_owned();
     let line = match subject.wanted {
