@@ -38,11 +38,15 @@ pub fn allow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failure> 
         match verdict(&cluster, &file, &request, origin, &mut |text| run.warn(text))? {
             Verdict::LetIn { place, remark } => {
                 run.say(&format!("{} may already log in, by {place}", request.role));
-                remark.into_iter().for_each(|remark| run.warn(remark));
+                if let Some(remark) = remark {
+                    run.warn(remark);
+                }
             }
             Verdict::Rejected { place, raw } => return Err(rejected(&request, origin, &place, &raw)),
             Verdict::Needed { before, why } => {
-                why.into_iter().for_each(|why| run.say(&why));
+                if let Some(why) = why {
+                    run.say(&why);
+                }
                 let line = request.line(origin)?;
                 let at = match before {
                     Some(number) => file.insert_before(number, &line),

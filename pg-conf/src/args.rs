@@ -41,7 +41,7 @@ pub enum Command {
 /// What to set.
 #[derive(Args, Clone, Debug)]
 pub struct SetArguments {
-    /// The settings, such as wal_level=replica
+    /// The settings, such as `wal_level=replica`
     #[arg(value_name = "NAME=VALUE", required = true)]
     pub settings: Vec<String>,
     /// How to ask the cluster's server.

@@ -24,16 +24,13 @@ impl Edited {
         wanted: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), Failure> {
         for (name, value) in wanted {
-            match in_files(configuration, name) {
-                Some(located) => {
-                    let file = self.file(configuration, &located.file)?;
-                    let line = last_line(file, name).unwrap_or(located.line);
-                    file.set_value(line, value)?;
-                }
-                None => {
-                    let main = configuration.main_file().to_owned();
-                    self.file(configuration, &main)?.insert(name, value)?;
-                }
+            if let Some(located) = in_files(configuration, name) {
+                let file = self.file(configuration, &located.file)?;
+                let line = last_line(file, name).unwrap_or(located.line);
+                file.set_value(line, value)?;
+            } else {
+                let main = configuration.main_file().to_owned();
+                self.file(configuration, &main)?.insert(name, value)?;
             }
         }
         Ok(())
@@ -67,15 +64,13 @@ impl Edited {
     }
 
     fn file(&mut self, configuration: &Configuration, path: &Path) -> Result<&mut ConfFile, Failure> {
-        let place = match self.files.iter().position(|(known, _)| known == path) {
-            Some(place) => place,
-            None => {
-                let file = configuration.file(path).cloned();
-                let file = file.ok_or_else(|| Failure::failed(format!("{} was not read", path.display())))?;
-                self.files.push((path.to_owned(), file));
-                self.files.len() - 1
-            }
-        };
+        let known = self.files.iter().position(|(known, _)| known == path);
+        let place = known.unwrap_or(self.files.len());
+        if known.is_none() {
+            let file = configuration.file(path).cloned();
+            let file = file.ok_or_else(|| Failure::failed(format!("{} was not read", path.display())))?;
+            self.files.push((path.to_owned(), file));
+        }
         Ok(&mut self.files[place].1)
     }
 }
@@ -107,7 +102,9 @@ mod tests {
 
     fn configuration(files: &[(&str, &str)]) -> (tempfile::TempDir, Configuration) {
         let folder = tempfile::tempdir().unwrap();
-        files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
         let configuration = Configuration::load(&folder.path().join("postgresql.conf"), Some(folder.path())).unwrap();
         (folder, configuration)
     }

@@ -78,7 +78,7 @@ fn include(
 
 /// The files of an included folder that the server reads, in the order of their bytes.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let doing = || format!("look into {folder:?}");
+    let doing = || format!("look into {}", folder.display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).attempt(doing)? {
         let name = entry.attempt(doing)?.file_name();
@@ -99,7 +99,9 @@ mod tests {
     fn shown(main: &str, files: &[(&str, &str)], major: u32) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("d")).unwrap();
-        files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
         let found = records(&folder.path().join("pg_hba.conf"), main.as_bytes(), major).unwrap();
         let line = |found: &Found| {
             let name = found.file.file_name().unwrap().to_string_lossy().into_owned();

@@ -18,6 +18,7 @@ pub mod hba_file;
 mod hba_tree;
 mod install;
 mod judge;
+mod rules;
 mod running;
 mod set;
 mod settings;
@@ -60,7 +61,7 @@ impl Tool for Arguments {
             Command::Match(arguments) => bounds::match_primary(run, &arguments),
             Command::Allow(arguments) => allow::allow(run, &arguments),
             Command::Disallow(arguments) => disallow::disallow(run, &arguments),
-            Command::Rules => access::rules(run),
+            Command::Rules => rules::rules(run),
         }
     }
 }

@@ -121,28 +121,28 @@ fn level(world: &World, subject: &Subject, changed: bool) -> Level {
 fn change(world: &World, subject: &Subject, edited: &Edited, level: Level) -> Change {
     let name = &subject.name;
     let located = edits::in_files(&world.configuration, name);
-    let live = world.running.live(name);
-    let before = located.map(|found| found.value.clone()).or_else(|| match (live, &subject.present) {
-        // As people write it, where the server says so: 4MB for 4096.
-        (Some(live), Some(present)) if live.holds(present) => {
-            Some(live.shown.clone()).filter(|shown| !shown.is_empty())
-        }
-        _ => subject.present.clone().filter(|present| !present.is_empty()),
-    });
     let file = located.map_or(world.configuration.main_file(), |found| &found.file).to_owned();
-    let line = match subject.wanted {
+    let at = match subject.wanted {
         Some(_) => edited.line(&file, name),
         None => located.map(|found| found.line),
     };
-    let mut change = Change::value("setting", name, before, subject.wanted.clone()).at(file, line);
+    let before = located.map(|found| found.value.clone()).or_else(|| unwritten(world, subject));
+    let mut change = Change::value("setting", name, before, subject.wanted.clone()).at(file, at);
     let known = world.catalogue.find(name).map(|known| known.context.clone());
-    change.context = live.map(|live| live.context.clone()).or(known);
+    change.context = world.running.live(name).map(|live| live.context.clone()).or(known);
     match level {
         Level::None => change,
         Level::Reload => change.remark("reload needed"),
         Level::Restart => change.remark("restart needed"),
         Level::Start => change.remark("start needed"),
     }
+}
+
+/// The value before of a setting that no file names: as people write it where the server says so, 4MB for 4096.
+fn unwritten(world: &World, subject: &Subject) -> Option<String> {
+    let present = subject.present.as_ref()?;
+    let shown = world.running.live(&subject.name).filter(|live| live.holds(present)).map(|live| &live.shown);
+    Some(shown.unwrap_or(present).clone()).filter(|value| !value.is_empty())
 }
 
 fn psql(world: &World) -> String {

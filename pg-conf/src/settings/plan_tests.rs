@@ -15,7 +15,9 @@ const CATALOGUE: &str = "wal_level\tpostmaster\t\nwork_mem\tuser\t\nwal_keep_siz
 
 fn world(files: &[(&str, &str)], running: Running) -> (TempDir, World) {
     let folder = tempfile::tempdir().unwrap();
-    files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
     let main = folder.path().join("postgresql.conf");
     let cluster = json!({
         "host_id": "x", "major": 17, "layout": "plain", "data_directory": folder.path(), "config_file": main,

@@ -127,12 +127,11 @@ impl Ground {
     }
 }
 
+/// Below the ports that the kernel gives to clients: one that asks a stopped server over and over would sooner or later
+/// get the server's own port, and keep it from coming back.
 fn free_ports() -> Outcome<(u16, u16)> {
-    let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(|error| format!("find a free port: {error}"));
-    let (one, other) = (bind()?, bind()?);
-    let port =
-        |listener: &TcpListener| listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string());
-    Ok((port(&one)?, port(&other)?))
+    let mut free = (20_000..30_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().zip(free.next()).ok_or_else(|| "no two ports between 20000 and 30000 are free".into())
 }
 
 /// The newest PostgreSQL that has all it takes; Debian's packages where there is none.
