@@ -24,6 +24,8 @@ pub struct Readers {
     thread: JoinHandle<()>,
 }
 
+const QUESTION: &str = "SELECT sum(bbalance) FROM pgbench_branches";
+
 /// A pause between two answers that counts as silence: what a busy machine takes anyway is not.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,6 +34,7 @@ impl Readers {
     pub fn start(ground: &Ground) -> Outcome<Self> {
         let target = target(ground)?;
         let mut server = Server::connect(&target).map_err(|failure| failure.to_string())?;
+        server.text(QUESTION).map_err(|failure| failure.to_string())?;
         let (over, answers, seen) =
             (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Seen::default())));
         let shared = (Arc::clone(&over), Arc::clone(&answers), Arc::clone(&seen));
@@ -39,7 +42,7 @@ impl Readers {
             let (over, answers, seen) = shared;
             let mut last = Instant::now();
             while !over.load(Ordering::Relaxed) {
-                if server.text("SELECT count(*) FROM pgbench_branches").is_err() {
+                if server.text(QUESTION).is_err() {
                     if let Ok(again) = Server::connect(&target) {
                         server = again;
                     }

@@ -49,8 +49,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
 
 fn play(ground: &Ground, stage: &mut Stage, arguments: &Arguments) -> Outcome<()> {
     make_primary(ground, stage, arguments.scale)?;
-    let seconds = arguments.scale;
-    println!("\n(about {} MB are in it, and pgbench goes on writing)", seconds * 15);
+    println!("\n(about {} MB are in it, and pgbench goes on writing)", arguments.scale * 15);
 
     stage.title("2. The primary's side of the runbook, one pipeline");
     stage
@@ -91,6 +90,7 @@ fn make_primary(ground: &Ground, stage: &mut Stage, scale: u32) -> Outcome<()> {
     stage.told(&made);
     let place = ground.place(ground.primary_port);
     stage.plainly(&format!("pgbench -i -q -s {scale} {place}"))?;
+    stage.plainly(&format!("psql -qc \"GRANT SELECT ON pgbench_branches TO PUBLIC\" {place}"))?;
     stage.background(&format!("pgbench -n -c 2 -R 100 -T 600 {place}"))
 }
 

@@ -13,12 +13,13 @@ pub struct Stage<'a> {
     bold: bool,
     background: Vec<Child>,
     took: f64,
+    tools: usize,
 }
 
 impl<'a> Stage<'a> {
     pub fn new(ground: &'a Ground) -> Self {
         let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { ground, bold, background: Vec::new(), took: 0.0 }
+        Self { ground, bold, background: Vec::new(), took: 0.0, tools: 0 }
     }
 
     pub fn title(&self, text: &str) {
@@ -74,10 +75,11 @@ impl<'a> Stage<'a> {
 
     /// One line on what a pipeline came to.
     pub fn told(&self, document: &Value) {
-        let steps = document["steps"].as_array().map_or(0, Vec::len);
-        let changed = document["changes"].as_array().map_or(0, Vec::len);
         let message = document["msg"].as_str().unwrap_or_default();
-        println!("  → {message} ({steps} steps, {changed} changes, {:.1} s)", self.took);
+        // A document that came from a file also has the steps of the pipeline that wrote it.
+        let steps = document["steps"].as_array().map(|steps| steps.iter().rev().take(self.tools)).into_iter().flatten();
+        let changed = steps.filter(|step| step["changed"] == Value::Bool(true)).count();
+        println!("  → {message} ({changed} of {} steps changed something, {:.1} s)", self.tools, self.took);
     }
 
     fn perform(&mut self, command: &str) -> Outcome<String> {
@@ -101,6 +103,7 @@ impl<'a> Stage<'a> {
         }
         let status = child.wait().map_err(|error| format!("wait for {command:?}: {error}"))?;
         self.took = begun.elapsed().as_secs_f64();
+        self.tools = command.split('|').count();
         if status.success() { Ok(said) } else { Err(format!("it ended with {status}")) }
     }
 }
