@@ -38,6 +38,13 @@ fn take(run: &mut Run) -> Result<Cluster, Failure> {
     Ok(cluster)
 }
 
+/// Also where it failed the document tells the server's state as it is then.
+fn look_again(run: &mut Run, cluster: &mut Cluster, result: Result<(), Failure>) -> Result<(), Failure> {
+    cluster.refresh();
+    run.set_cluster(cluster);
+    result
+}
+
 fn act(run: &mut Run, cluster: &Cluster, act: Act) {
     run.change(Change::act("service", cluster.title(), act));
     let done = if run.check() {
@@ -53,8 +60,8 @@ pub fn start(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure> {
     let mut cluster = take(run)?;
     if cluster.state == State::Starting && !run.check() {
         run.say(&format!("{} is starting already", cluster.title()));
-        service::start(&mut cluster, arguments.timeout)?;
-        run.set_cluster(&cluster);
+        let joined = service::start(&mut cluster, arguments.timeout);
+        look_again(run, &mut cluster, joined)?;
     }
     if cluster.state == State::Running {
         run.message(format!("{} already runs", cluster.title()));
@@ -68,7 +75,8 @@ pub fn start(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure> {
 
 fn start_down(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArguments) -> Result<(), Failure> {
     if !run.check() {
-        service::start(cluster, arguments.timeout)?;
+        let started = service::start(cluster, arguments.timeout);
+        look_again(run, cluster, started)?;
         see_it_answer(run, cluster, arguments)?;
     }
     run.document.needs = Needs::default();
@@ -84,8 +92,8 @@ pub fn stop(run: &mut Run, arguments: &StopArguments) -> Result<(), Failure> {
         return Ok(());
     }
     if !run.check() {
-        service::stop(&mut cluster, arguments.mode.into(), arguments.serve.timeout)?;
-        run.set_cluster(&cluster);
+        let stopped = service::stop(&mut cluster, arguments.mode.into(), arguments.serve.timeout);
+        look_again(run, &mut cluster, stopped)?;
     }
     act(run, &cluster, STOP);
     Ok(())
@@ -124,7 +132,8 @@ fn restart_running(run: &mut Run, cluster: &mut Cluster, arguments: &StopArgumen
         ));
     }
     if !run.check() {
-        service::restart(cluster, arguments.mode.into(), arguments.serve.timeout)?;
+        let restarted = service::restart(cluster, arguments.mode.into(), arguments.serve.timeout);
+        look_again(run, cluster, restarted)?;
         see_it_answer(run, cluster, &arguments.serve)?;
         see_it_in_force(run, cluster, &arguments.serve.connection)?;
     }

@@ -213,6 +213,10 @@ fn observe_start(
         })?;
         cluster.refresh();
     }
+    if cluster.state != State::Running {
+        // A signal that ended pg_ctl is the reason then, not the time.
+        signals::safe_point(&format!("while {} starts", cluster.title()))?;
+    }
     match cluster.state {
         State::Running => Ok(()),
         State::Starting => {
