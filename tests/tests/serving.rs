@@ -251,7 +251,8 @@ fn a_smart_stop_that_clients_hold_up_gives_up_and_says_how_to_go_on(sandbox: &Sa
     let cluster = sandbox.cluster("primary").start();
     let client = cluster.client();
     let stop = cluster.tool("stop").args(["--mode", "smart", "--timeout", "0.3"]);
-    stop.run().expect_code(5).expect_hint("--mode fast");
+    let stopped = stop.run().expect_code(5).expect_hint("--mode fast");
+    assert_eq!(stopped.typed().cluster.expect("a cluster").state, "stopping");
     assert!(cluster.pid().is_some());
     cluster.tool("stop").run().success().expect_changed(true);
     assert!(cluster.pid().is_none());
@@ -271,6 +272,7 @@ fn a_restart_that_left_a_setting_behind_is_not_called_a_success(sandbox: &Sandbo
     let pid = cluster.pid();
     let failed = sandbox.tool("pg-cluster").arg("restart").document(&document).run().expect_code(1);
     let failed = failed.expect_error("shared_buffers");
+    assert_eq!(failed.typed().cluster.expect("a cluster").state, "down");
     assert_eq!(failed.typed().needs.level, "restart", "the need is not discharged\n{failed}");
     assert_ne!(cluster.pid(), pid);
 }

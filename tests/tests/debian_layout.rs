@@ -1,0 +1,114 @@
+//! The same on a cluster of Debian's layout, made under a name of its own and removed whatever happens.
+
+#![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
+
+use std::path::Path;
+use std::process::Command;
+use tests::{Outcome, Sandbox, is_root, on_the_machines_own, skip};
+
+on_the_machines_own!(a_debian_cluster_goes_through_its_life, names_that_debian_can_not_have_are_refused);
+
+/// Gone when the test ends.
+struct DebianCluster<'a> {
+    sandbox: &'a Sandbox,
+    short: String,
+}
+
+impl DebianCluster<'_> {
+    fn name(&self) -> String {
+        format!("{}/{}", self.sandbox.server.major, self.short)
+    }
+
+    fn tool(&self, verb: &str, more: &[&str]) -> Outcome {
+        self.sandbox.tool("pg-cluster").args([verb, "--cluster", &self.name()]).args(more).run()
+    }
+
+    fn configuration(&self) -> std::path::PathBuf {
+        Path::new("/etc/postgresql").join(self.name())
+    }
+
+    fn is_listed(&self) -> bool {
+        let listed = Command::new("/usr/bin/pg_lsclusters").arg("-h").output().expect("run pg_lsclusters");
+        String::from_utf8_lossy(&listed.stdout).contains(&self.short)
+    }
+}
+
+impl Drop for DebianCluster<'_> {
+    fn drop(&mut self) {
+        if self.configuration().exists() {
+            let major = self.sandbox.server.major.to_string();
+            let _ = Command::new("/usr/bin/pg_dropcluster").args(["--stop", &major, &self.short]).status();
+        }
+    }
+}
+
+fn can_run() -> bool {
+    let can = is_root() && Path::new("/usr/bin/pg_createcluster").exists();
+    if !can {
+        skip("only root can make Debian clusters, and only with postgresql-common");
+    }
+    can
+}
+
+fn a_debian_cluster_goes_through_its_life(sandbox: &Sandbox) {
+    if !can_run() {
+        return;
+    }
+    let cluster = DebianCluster { sandbox, short: format!("pgrunbooktest{}", std::process::id()) };
+    let port = sandbox.port().to_string();
+    let create = || sandbox.tool("pg-cluster").args(["create", &cluster.name(), "-p", &port]).env("LC_ALL", "C").run();
+    let planned = sandbox.tool("pg-cluster").args(["create", &cluster.name(), "-p", &port, "--check"]).run().success();
+    assert!(planned.changed() && !cluster.configuration().exists(), "{planned}");
+    let made = create().success().expect_changed(true).typed().cluster.expect("a cluster");
+    assert_eq!((made.layout.as_str(), made.name.as_deref()), ("debian", Some(cluster.short.as_str())));
+    assert_eq!((made.owner.as_str(), made.port.to_string()), ("postgres", port.clone()));
+    create().success().expect_changed(false);
+    assert!(cluster.is_listed());
+
+    serves(&cluster);
+    is_dropped(&cluster);
+}
+
+fn serves(cluster: &DebianCluster) {
+    cluster.tool("start", &[]).success().expect_changed(true);
+    cluster.tool("start", &[]).success().expect_changed(false);
+    let before = cluster.tool("status", &[]).success();
+    assert_eq!(before.typed().cluster.expect("a cluster").state, "running");
+    assert_eq!(before.document["start_policy"], "auto", "{before}");
+    cluster.tool("restart", &[]).success().expect_changed(true);
+    cluster.tool("reload", &[]).success().expect_changed(true);
+    // By its data directory and by its configuration's folder it is the same cluster.
+    let data = before.typed().cluster.expect("a cluster").data_directory;
+    for folder in [Path::new(&data), &cluster.configuration()] {
+        let status = cluster.sandbox.tool("pg-cluster").arg("status").arg("-D").arg(folder).run().success();
+        assert_eq!(status.typed().cluster.and_then(|known| known.name), Some(cluster.short.clone()));
+    }
+    let dash = format!("{}-{}", cluster.sandbox.server.major, cluster.short);
+    cluster.sandbox.tool("pg-cluster").arg("status").env("PGCLUSTER", dash).run().success();
+}
+
+fn is_dropped(cluster: &DebianCluster) {
+    let drop = |more: &[&str]| cluster.sandbox.tool("pg-cluster").args(["drop", &cluster.name()]).args(more).run();
+    drop(&[]).expect_code(3).expect_error("it runs");
+    cluster.tool("stop", &[]).success().expect_changed(true);
+    cluster.tool("stop", &[]).success().expect_changed(false);
+    drop(&["--check"]).success().expect_changed(true);
+    assert!(cluster.is_listed());
+    drop(&[]).success().expect_changed(true);
+    assert!(!cluster.is_listed() && !cluster.configuration().exists());
+    drop(&[]).success().expect_changed(false);
+    cluster.tool("status", &[]).expect_code(2).expect_error("there is no cluster");
+}
+
+fn names_that_debian_can_not_have_are_refused(sandbox: &Sandbox) {
+    for name in ["main", "15/", "15/a-b", "15/..", "x/main"] {
+        sandbox.tool("pg-cluster").args(["create", name]).run().expect_code(2);
+    }
+    sandbox.tool("pg-cluster").args(["create", "15/x", "--layout", "plain"]).run().expect_code(2);
+    sandbox
+        .tool("pg-cluster")
+        .args(["create", "--layout", "debian"])
+        .run()
+        .expect_code(2)
+        .expect_hint("pg-cluster create");
+}

@@ -1,0 +1,146 @@
+//! Signals, locks and sudden death: what was begun is ended or told of, and nothing outlives a tool.
+
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::time::Duration;
+use tests::{Running, Sandbox, Stdin, TestCluster, on_each_major, on_the_machines_own, wait_for};
+
+on_each_major!(a_signal_during_a_long_start_ends_with_a_document_and_no_child);
+on_the_machines_own!(
+    a_signal_during_a_long_stop_ends_with_a_document,
+    a_signal_while_waiting_ends_with_a_document,
+    a_second_run_waits_for_the_first_and_says_for_whom,
+    a_second_run_gives_up_after_its_lock_timeout,
+    a_lock_dies_with_its_holder,
+    no_lock_hinders_those_who_only_look,
+    a_killed_create_leaves_no_initdb_behind,
+);
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A stop that its one client holds up for as long as the test wants.
+fn held_up_stop(cluster: &TestCluster) -> Running {
+    let stop = cluster.tool("stop").args(["--mode", "smart", "--timeout", "100"]).start();
+    // Until 13 the pid file doesn't say that a smart stop is under way; the log does.
+    let log = cluster.data.with_extension("log");
+    wait_for("a smart stop is under way", PATIENCE, || {
+        std::fs::read_to_string(&log).unwrap_or_default().contains("received smart shutdown request")
+    });
+    stop
+}
+
+fn is_gone(pid: i32) -> bool {
+    !Path::new("/proc").join(pid.to_string()).exists()
+}
+
+fn a_signal_during_a_long_start_ends_with_a_document_and_no_child(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("standby").create();
+    cluster.shut_gate();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let start = cluster.tool("start").start();
+        wait_for("the server is starting", PATIENCE, || cluster.status_line() == "starting");
+        wait_for("the tool has a child", PATIENCE, || !start.children().is_empty());
+        let children = start.children();
+        start.signal(signal);
+        let stopped = start.end().expect_code(1).expect_error(signal.as_str());
+        assert!(stopped.error().contains("goes on from here"), "{stopped}");
+        assert_eq!(stopped.typed().cluster.expect("a cluster").state, "starting");
+        assert!(children.into_iter().all(is_gone), "pg_ctl is gone too");
+        cluster.tool("stop").args(["--mode", "immediate"]).run().success().expect_changed(true);
+    }
+    let start = cluster.tool("start").start();
+    wait_for("the server is starting", PATIENCE, || cluster.status_line() == "starting");
+    start.signal(Signal::SIGTERM);
+    start.end().expect_code(1);
+    cluster.open_gate();
+    cluster.tool("start").run().success();
+    assert_eq!(cluster.sql("SELECT 1"), "1", "a re-run goes on");
+}
+
+fn a_signal_during_a_long_stop_ends_with_a_document(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let client = cluster.client();
+    let stop = held_up_stop(&cluster);
+    stop.signal(Signal::SIGTERM);
+    stop.end().expect_code(1).expect_error("SIGTERM").expect_error("goes on from here");
+    drop(client);
+    cluster.tool("stop").run().success();
+    assert_eq!(cluster.pid(), None, "a re-run goes on");
+}
+
+fn a_signal_while_waiting_ends_with_a_document(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("standby").create();
+    cluster.shut_gate();
+    cluster.tool("start").args(["--timeout", "1"]).run().expect_code(5);
+    let waiting = cluster.tool("wait").arg("-v").start();
+    // It has connected, and so listens, once the server has refused it.
+    let log = cluster.data.with_extension("log");
+    wait_for("the server has refused a connection", PATIENCE, || {
+        std::fs::read_to_string(&log).unwrap_or_default().contains("the database system is starting up")
+    });
+    waiting.signal(Signal::SIGINT);
+    waiting.end().expect_code(1).expect_error("SIGINT while waiting");
+}
+
+fn a_second_run_waits_for_the_first_and_says_for_whom(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let client = cluster.client();
+    let first = held_up_stop(&cluster);
+    let second = cluster.tool("start").start();
+    second.wait_until_it_says(&format!("waiting for pg-cluster (pid {})", first.pid()));
+    drop(client);
+    first.end().success().expect_changed(true);
+    second.end().success().expect_changed(true);
+    assert_eq!(cluster.sql("SELECT 1"), "1", "the second run saw what the first had done");
+}
+
+fn a_second_run_gives_up_after_its_lock_timeout(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let client = cluster.client();
+    let first = held_up_stop(&cluster);
+    for verb in ["stop", "restart", "reload", "drop"] {
+        let second = cluster.tool(verb).args(["--lock-timeout", "0.1"]).stdin(Stdin::Null).run().expect_code(5);
+        let second = second.expect_error(&format!("pg-cluster (pid {})", first.pid()));
+        assert!(second.error().contains("--lock-timeout"), "{second}");
+    }
+    drop(client);
+    first.end().success();
+}
+
+fn a_lock_dies_with_its_holder(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let client = cluster.client();
+    let first = held_up_stop(&cluster);
+    let second = cluster.tool("stop").start();
+    second.wait_until_it_says("waiting for pg-cluster");
+    first.kill();
+    second.end().success().expect_changed(true);
+    assert_eq!(cluster.pid(), None);
+    drop(client);
+}
+
+fn no_lock_hinders_those_who_only_look(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let client = cluster.client();
+    let first = held_up_stop(&cluster);
+    cluster.tool("stop").arg("--check").run().success();
+    assert_eq!(cluster.tool("status").run().typed().cluster.expect("a cluster").state, "stopping");
+    drop(client);
+    first.end().success();
+}
+
+fn a_killed_create_leaves_no_initdb_behind(sandbox: &Sandbox) {
+    let data = sandbox.path().join("half");
+    let port = sandbox.port().to_string();
+    let create = || sandbox.tool("pg-cluster").args(["create", "--layout", "plain", "-p", &port, "-D"]).arg(&data);
+    let first = create().start();
+    wait_for("initdb is at work", PATIENCE, || data.join("base").exists());
+    let children = first.children();
+    first.kill();
+    wait_for("initdb is gone", PATIENCE, || children.iter().copied().all(is_gone));
+    // What initdb had begun is removed by itself, or refused as what it is: never taken for a cluster.
+    let again = create().run();
+    assert!([0, 3].contains(&again.code()), "{again}");
+    let start = sandbox.tool("pg-cluster").args(["start", "-D"]).arg(&data).run();
+    assert_eq!(start.code() == 0, again.code() == 0, "{again}\n{start}");
+}
