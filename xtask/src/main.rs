@@ -5,6 +5,9 @@
 mod bench;
 mod demo;
 mod docs;
+mod shell;
+mod test;
+mod verdict;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,6 +22,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Set up what is missing, and run everything that can be run
+    Test(test::Arguments),
     /// Show the whole runbook on throwaway servers
     Demo(demo::Arguments),
     /// Print what the tools cost, as ratios
@@ -29,6 +34,8 @@ enum Chore {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
+        // Its last line is for programs, so nothing is said after it.
+        Chore::Test(arguments) => return test::run(&arguments),
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Docs(arguments) => docs::run(&arguments),
