@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "it stands outside the project's own doors")]
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "a harness panics where a test is to fail")]
+#![allow(clippy::return_self_not_must_use, reason = "an expectation may be the last of a chain")]
 
 mod account;
 mod cluster;
