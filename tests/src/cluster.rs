@@ -37,11 +37,16 @@ impl<'a> ClusterBuilder<'a> {
         self
     }
 
+    /// Only its name and its port: a pipeline under test makes it.
+    pub fn planned(&self) -> TestCluster<'a> {
+        let data = self.sandbox.path().join(&self.name);
+        TestCluster { sandbox: self.sandbox, port: self.sandbox.port(), data, major: self.major }
+    }
+
     /// Makes it; it is down.
     #[track_caller]
     pub fn create(self) -> TestCluster<'a> {
-        let data = self.sandbox.path().join(&self.name);
-        let cluster = TestCluster { sandbox: self.sandbox, port: self.sandbox.port(), data, major: self.major };
+        let cluster = self.planned();
         cluster.create_command().run().success().expect_changed(true);
         // A test's server need not outlive a power loss.
         cluster.append("postgresql.conf", &format!("fsync = off\nshared_buffers = 16MB\n{}", self.settings));
@@ -101,6 +106,12 @@ impl TestCluster<'_> {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "psql: {statement}: {said}");
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// What a superuser's psql prints, where the statement works.
+    pub fn try_sql(&self, statement: &str) -> Option<String> {
+        let output = self.psql().arg("-c").arg(statement).output().expect("run psql");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
     /// A client that stays connected until it is dropped.

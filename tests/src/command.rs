@@ -62,6 +62,19 @@ impl<'a> ToolCommand<'a> {
         }
     }
 
+    pub(crate) fn shell(sandbox: &'a Sandbox, script: &str) -> Self {
+        let folder = binary("pg-cluster").parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let shell = Self { program: "/bin/bash".into(), ..Self::new(sandbox, "pg-cluster") };
+        shell.args(["-c", script]).env("PATH", format!("{folder}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
+    }
+
+    /// The command as it can be part of a script.
+    pub fn shown(&self) -> String {
+        let name = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let words = self.arguments.iter().map(|word| format!("'{}'", word.to_string_lossy()));
+        std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {

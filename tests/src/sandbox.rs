@@ -83,6 +83,19 @@ impl Sandbox {
         ToolCommand::new(self, name)
     }
 
+    /// A shell pipeline of our tools, in the sandbox's folder; it fails where its last command fails.
+    pub fn pipeline(&self, script: &str) -> ToolCommand<'_> {
+        ToolCommand::shell(self, script)
+    }
+
+    /// Makes a file or folder the servers' owner's, and nobody else's to read.
+    pub fn give_to_owner(&self, path: &Path) {
+        let mode = if path.is_dir() { 0o700 } else { 0o600 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .unwrap_or_else(|error| panic!("set the mode of {path:?}: {error}"));
+        self.account.give(path);
+    }
+
     /// A plain cluster to be made.
     pub fn cluster(&self, name: &str) -> ClusterBuilder<'_> {
         ClusterBuilder::new(self, name)
