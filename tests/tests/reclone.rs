@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tests::{Outcome, Sandbox, TestCluster, ToolCommand, names_below, on_each_major, on_the_machines_own, wait_for};
+use tests::{Outcome, Sandbox, TestCluster, ToolCommand, on_each_major, on_the_machines_own, wait_for};
 
 on_each_major!(a_new_clone_serves_until_the_exchange_and_keeps_the_old_directory, the_standbys_own_configuration_stays);
 on_the_machines_own!(
@@ -117,11 +117,11 @@ fn the_standbys_own_configuration_stays(sandbox: &Sandbox) {
 
 fn a_standby_that_streams_is_left_alone(sandbox: &Sandbox) {
     let pair = pair(sandbox);
-    let (before, started) = (names_below(pair.standby.data.parent().expect("a parent")).len(), pair.standby.started());
+    let (before, started) = (pair.beside(""), pair.standby.started());
     let left = pair.swap("run").run().success().expect_changed(false);
     assert!(left.document["msg"].as_str().is_some_and(|text| text.contains("already streams")), "{left}");
     assert_eq!(started, pair.standby.started());
-    assert_eq!(before, names_below(pair.standby.data.parent().expect("a parent")).len());
+    assert_eq!(before, pair.beside(""));
 }
 
 fn a_copy_that_does_not_stream_gives_way_to_the_old_directory(sandbox: &Sandbox) {
