@@ -34,13 +34,13 @@ pub fn create(run: &mut Run, arguments: &CreateArguments) -> Result<(), Failure>
     let Plan { cluster, .. } = &plan;
     refuse_another_major(run, cluster)?;
     if cluster.state != State::Absent {
-        return exists(run, arguments, cluster.clone());
+        return exists(run, arguments, cluster);
     }
     refuse_a_taken_port(cluster)?;
     if run.check() {
         run.document.cluster = Some(plan.cluster.clone());
     } else if let Some(others) = make(run, arguments, &plan)? {
-        return exists(run, arguments, others);
+        return exists(run, arguments, &others);
     }
     run.change(Change::act("cluster", plan.cluster.title(), CREATE).at(&plan.cluster.data_directory, None));
     run.need(Level::Start, &plan.cluster.title());
@@ -49,13 +49,13 @@ pub fn create(run: &mut Run, arguments: &CreateArguments) -> Result<(), Failure>
     Ok(())
 }
 
-fn exists(run: &mut Run, arguments: &CreateArguments, cluster: Cluster) -> Result<(), Failure> {
+fn exists(run: &mut Run, arguments: &CreateArguments, cluster: &Cluster) -> Result<(), Failure> {
     if let Some(port) = arguments.port.filter(|port| *port != cluster.port) {
         return Err(Failure::refused(format!("{} exists with port {}, not {port}", cluster.title(), cluster.port))
             .hint(format!("pg-conf set {} port={port} | pg-cluster restart", cluster.option())));
     }
     owner::act_as(&cluster.owner()?)?;
-    run.set_cluster(&cluster);
+    run.set_cluster(cluster);
     run.message(format!("{} already exists (port {})", cluster.title(), cluster.port));
     Ok(())
 }

@@ -156,7 +156,9 @@ pub fn reload(run: &mut Run, arguments: &ConnectArguments) -> Result<(), Failure
     reload_running(run, &mut cluster, &arguments.connection)?;
     if !waits.is_empty() {
         run.warn(format!("{} still needs a restart for {}", cluster.title(), waits.join(", ")));
-        waits.iter().for_each(|name| run.need(Level::Restart, name));
+        for name in &waits {
+            run.need(Level::Restart, name);
+        }
     }
     Ok(())
 }

@@ -164,7 +164,7 @@ impl Invocation {
         if said.is_empty() { failure } else { failure.because(said) }
     }
 
-    /// With its own children: pg_basebackup has one that receives WAL.
+    /// With its own children: `pg_basebackup` has one that receives WAL.
     fn terminate(&self, child: &Child) {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
         let end = if self.foreground { kill } else { killpg };

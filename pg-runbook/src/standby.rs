@@ -47,13 +47,13 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
     let replay = "SELECT pg_last_wal_replay_lsn()::text, pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint,
         (SELECT system_identifier::text FROM pg_control_system())";
     let replayed = server.query(replay, &[])?;
-    let (Some(receiver), Some(replay)) = (rows.first(), replayed.first()) else { return Ok(Replication::default()) };
+    let (Some(row), Some(replay)) = (rows.first(), replayed.first()) else { return Ok(Replication::default()) };
     Ok(Replication {
-        status: receiver.get(0),
-        sender_host: receiver.get(1),
-        sender_port: receiver.get(2),
-        timeline: receiver.get(3),
-        received: receiver.get(4),
+        status: row.get(0),
+        sender_host: row.get(1),
+        sender_port: row.get(2),
+        timeline: row.get(3),
+        received: row.get(4),
         replayed: replay.get(0),
         replay_lag_bytes: replay.get::<_, Option<i64>>(1).map(|bytes| bytes.max(0)),
         system_identifier: replay.get(2),

@@ -36,7 +36,7 @@ pub fn read(common: &CommonArguments, expected: Expectation, tell: &dyn Fn(&str)
         }
         Some(_) => Some(read_stdin(tell)?),
         None if common.no_input || expected.password_on_stdin || switched_off() => None,
-        None if is_pipe_or_file()? => Some(read_stdin(tell)?),
+        None if is_pipe_or_file() => Some(read_stdin(tell)?),
         None => None,
     };
     match text {
@@ -61,12 +61,12 @@ fn switched_off() -> bool {
     std::env::var_os("PG_RUNBOOK_INPUT").is_some_and(|value| value == "none")
 }
 
-fn is_pipe_or_file() -> Result<bool, Failure> {
+fn is_pipe_or_file() -> bool {
     let stdin = std::io::stdin();
     // A closed standard input is no input.
-    let Ok(status) = fstat(stdin.as_fd()) else { return Ok(false) };
+    let Ok(status) = fstat(stdin.as_fd()) else { return false };
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-    Ok(kind == SFlag::S_IFIFO || kind == SFlag::S_IFREG)
+    kind == SFlag::S_IFIFO || kind == SFlag::S_IFREG
 }
 
 /// Standard input to its end; a line on stderr when nothing has come for 2 s.

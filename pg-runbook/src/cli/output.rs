@@ -100,12 +100,10 @@ fn lost(tool: &str, error: &std::io::Error, changed: bool) -> ExitCode {
 
 /// The error as people read it, in the manner of PostgreSQL's own programs.
 fn explain(tool: &str, failure: &Failure) {
-    let mut text = format!("{tool}: error: {}\n", failure.message);
-    for cause in failure.causes.iter().filter(|cause| !cause.is_empty()) {
-        text.push_str(&format!("{tool}: detail: {}\n", cause.replace('\n', "\n    ")));
-    }
-    if let Some(hint) = &failure.hint {
-        text.push_str(&format!("{tool}: hint: {hint}\n"));
-    }
+    let mut lines = vec![format!("error: {}", failure.message)];
+    let causes = failure.causes.iter().filter(|cause| !cause.is_empty());
+    lines.extend(causes.map(|cause| format!("detail: {}", cause.replace('\n', "\n    "))));
+    lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
+    let text: String = lines.iter().flat_map(|line| [tool, ": ", line, "\n"]).collect();
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -79,10 +79,11 @@ fn folders() -> Vec<PathBuf> {
             }
         }
     }
-    let below = |folder: &str| {
-        std::fs::read_dir(folder).map(|entries| entries.flatten().collect()).unwrap_or_else(|_| Vec::new())
-    };
-    below("/usr/lib/postgresql").into_iter().for_each(|entry| add(entry.path().join("bin")));
+    let below =
+        |folder: &str| std::fs::read_dir(folder).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
+    for entry in below("/usr/lib/postgresql") {
+        add(entry.path().join("bin"));
+    }
     let packaged = below("/usr").into_iter().filter(|entry| entry.file_name().to_string_lossy().starts_with("pgsql-"));
     packaged.for_each(|entry| add(entry.path().join("bin")));
     folders

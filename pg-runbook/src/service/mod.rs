@@ -87,15 +87,12 @@ pub fn stop(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Result<
 pub fn restart(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Result<(), Failure> {
     let before = postmaster::look(&cluster.data_directory).process();
     let log = Log::mark(cluster);
-    match Manager::of(cluster)? {
-        Manager::Systemd { unit } => {
-            let told = systemctl("restart", &unit, timeout);
-            observe_start(cluster, &log, timeout, told.map(drop))?;
-        }
-        _ => {
-            stop(cluster, mode, timeout)?;
-            start(cluster, timeout)?;
-        }
+    if let Manager::Systemd { unit } = Manager::of(cluster)? {
+        let told = systemctl("restart", &unit, timeout);
+        observe_start(cluster, &log, timeout, told.map(drop))?;
+    } else {
+        stop(cluster, mode, timeout)?;
+        start(cluster, timeout)?;
     }
     let after = postmaster::look(&cluster.data_directory).process();
     match (before, after) {
