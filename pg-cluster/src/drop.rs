@@ -81,24 +81,27 @@ fn refuse_what_is_used(cluster: &Cluster, arguments: &DropArguments) -> Result<(
 }
 
 fn remove(cluster: &Cluster) -> Result<(), Failure> {
-    match (cluster.layout, &cluster.name) {
-        (Layout::Debian, Some(name)) => {
-            let major = cluster.major.to_string();
-            Invocation::new("/usr/bin/pg_dropcluster").args([&major, name]).as_started().run().map(std::mem::drop)
-        }
-        _ => {
-            let wal = std::fs::read_link(cluster.data_directory.join("pg_wal")).ok();
-            // Where the data directory is a link, what it points at goes too.
-            let real = std::fs::canonicalize(&cluster.data_directory)
-                .attempt(|| format!("find the folder {:?}", cluster.data_directory))?;
-            let remove = || {
-                durable_file::remove_tree(&real)?;
-                durable_file::remove_tree(&cluster.data_directory)?;
-                wal.as_deref().map_or(Ok(()), durable_file::remove_tree)?;
-                durable_file::remove(&plain::log_file(&cluster.data_directory))
-            };
-            // The folder above may be root's.
-            if owner::started_by_root() { owner::as_started(remove) } else { remove() }
-        }
+    if let (Layout::Debian, Some(name)) = (cluster.layout, &cluster.name) {
+        let major = cluster.major.to_string();
+        let invocation = Invocation::new("/usr/bin/pg_dropcluster").args([&major, name]).as_started();
+        return invocation.run().map(std::mem::drop);
     }
+    let named = &cluster.data_directory;
+    let real = std::fs::canonicalize(named).attempt(|| format!("find the folder {named:?}"))?;
+    let wal = std::fs::read_link(real.join("pg_wal")).ok();
+    let wal = wal.map(|wal| real.join(wal)).filter(|wal| wal.is_dir());
+    // With the owner's rights: root would follow wherever the owner let a link point.
+    for folder in wal.iter().chain([&real]) {
+        durable_file::empty_folder(folder)?;
+    }
+    // The folders above may be root's.
+    owner::as_started(|| {
+        for folder in wal.iter().chain([&real]) {
+            durable_file::remove_empty_folder(folder)?;
+        }
+        if named.is_symlink() {
+            durable_file::remove(named)?;
+        }
+        durable_file::remove(&plain::log_file(named))
+    })
 }

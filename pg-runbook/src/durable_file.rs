@@ -152,6 +152,22 @@ pub fn remove_tree(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Removes all that is in a folder.
+pub fn empty_folder(path: &Path) -> Result<(), Failure> {
+    let doing = || format!("empty {path:?}");
+    for entry in fs::read_dir(path).attempt(doing)? {
+        let entry = entry.attempt(doing)?;
+        // The entry's own type: a link is removed, not what it points at.
+        if entry.file_type().attempt(doing)?.is_dir() { remove_tree(&entry.path())? } else { remove(&entry.path())? }
+    }
+    Ok(())
+}
+
+/// Removes a folder that nothing is in.
+pub fn remove_empty_folder(path: &Path) -> Result<(), Failure> {
+    fs::remove_dir(path).attempt(|| format!("remove {path:?}"))
+}
+
 /// Syncs a file or a folder.
 pub fn sync(path: &Path) -> Result<(), Failure> {
     File::open(path).and_then(|file| file.sync_all()).attempt(|| format!("sync {path:?}"))

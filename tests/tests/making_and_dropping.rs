@@ -19,6 +19,7 @@ on_the_machines_own!(
     create_of_a_version_without_programs_says_how_to_get_them,
     create_again_with_another_port_is_refused,
     drop_of_a_linked_data_directory_leaves_no_orphan,
+    drop_by_root_removes_only_what_the_owner_could,
     drop_of_a_cluster_beside_a_planned_one_reports,
     what_root_makes_belongs_to_the_owner,
     the_owner_needs_no_root,
@@ -152,6 +153,19 @@ fn drop_of_a_linked_data_directory_leaves_no_orphan(sandbox: &Sandbox) {
     sandbox.tool("pg-cluster").args(["drop", "-D"]).arg(&link).run().success().expect_changed(true);
     assert!(!cluster.data.exists(), "the data is gone");
     assert!(!link.is_symlink(), "and so is the link");
+}
+
+fn drop_by_root_removes_only_what_the_owner_could(sandbox: &Sandbox) {
+    if !is_root() {
+        return tests::skip("only root could remove more");
+    }
+    let cluster = sandbox.cluster("trap").create();
+    let roots = tempfile::Builder::new().prefix("pg-runbook-roots-").tempdir().expect("a folder of root's");
+    std::fs::write(roots.path().join("kept"), "x").expect("write a file");
+    std::fs::rename(cluster.data.join("pg_wal"), sandbox.path().join("old_wal")).expect("move the log");
+    symlink(roots.path(), cluster.data.join("pg_wal")).expect("a link");
+    cluster.tool("drop").run().expect_code(1).expect_error("permission denied");
+    assert!(roots.path().join("kept").exists(), "where the owner's link points is root's own");
 }
 
 fn drop_of_a_cluster_beside_a_planned_one_reports(sandbox: &Sandbox) {
