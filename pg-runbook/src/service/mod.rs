@@ -123,15 +123,17 @@ pub fn reload(cluster: &Cluster, server: Option<&mut Server>) -> Result<Reloaded
     };
     let before = server.text("SELECT pg_conf_load_time()::text")?;
     signal(&process, Signal::SIGHUP)?;
+    // A file that can't be read leaves the time as it was: waiting longer would change nothing.
+    let mut over = || -> Result<bool, Failure> {
+        let loaded = server.text("SELECT pg_conf_load_time()::text")? != before;
+        Ok(loaded || !configuration_errors(server)?.is_empty())
+    };
     let mut trouble = Ok(());
     let loaded = await_condition(Duration::from_secs(5), "while the configuration is loaded", || {
-        match server.text("SELECT pg_conf_load_time()::text") {
-            Ok(now) => now != before,
-            Err(failure) => {
-                trouble = Err(failure);
-                true
-            }
-        }
+        over().unwrap_or_else(|failure| {
+            trouble = Err(failure);
+            true
+        })
     })?;
     trouble?;
     let errors = configuration_errors(server)?;
