@@ -15,7 +15,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use pg_runbook::cluster::State;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::{Cluster, Failure, Level, Run, durable_file, owner, signals};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 const SWAP: Act = Act { plain: "exchange the data directory of", past: "exchanged the data directory of" };
@@ -48,7 +48,7 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
             return Ok(());
         }
         Standing::Replaceable(why) => {
-            run.say(&format!("{} is replaced by a copy of {}: {why}", cluster.title(), source.target.address()))
+            run.say(&format!("{} is replaced by a copy of {}: {why}", cluster.title(), source.target.address()));
         }
     }
     fetch::bring(run, &cluster, &places, &source, &arguments.fetch)?;
@@ -199,7 +199,7 @@ fn go_back(
     run: &mut Run,
     cluster: &mut Cluster,
     places: &Places,
-    kept: &PathBuf,
+    kept: &Path,
     marker: Option<Marker>,
     timeout: Duration,
     failure: Failure,

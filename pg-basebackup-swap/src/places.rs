@@ -84,7 +84,7 @@ impl Places {
     }
 }
 
-/// Whether something is mounted at this very folder (`/proc/self/mountinfo`, proc_pid_mountinfo(5)).
+/// Whether something is mounted at this very folder (`/proc/self/mountinfo`, `proc_pid_mountinfo(5)`).
 pub fn is_mount_point(folder: &Path) -> Result<bool, Failure> {
     let text = std::fs::read_to_string("/proc/self/mountinfo").attempt(|| "read /proc/self/mountinfo")?;
     let folder = folder.to_string_lossy();

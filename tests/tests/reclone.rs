@@ -1,5 +1,7 @@
 //! A standby's data directory fetched anew and exchanged, and everything that must not happen meanwhile.
 
+#![allow(clippy::disallowed_methods)] // The tests set their own scenery.
+
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

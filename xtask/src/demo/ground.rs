@@ -82,12 +82,12 @@ impl Ground {
     fn write_secret(&self) -> Outcome<()> {
         let secret = self.folder.join("secret");
         let say = |error: std::io::Error| format!("write {}: {error}", secret.display());
-        let mut random = [0; 12];
+        let mut random = [0; 16];
         std::fs::File::open("/dev/urandom")
             .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
             .map_err(say)?;
-        let password: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        std::fs::write(&secret, password + "\n").map_err(say)?;
+        let password = u128::from_ne_bytes(random);
+        std::fs::write(&secret, format!("{password:032x}\n")).map_err(say)?;
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).map_err(say)
     }
 

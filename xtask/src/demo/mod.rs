@@ -52,15 +52,17 @@ fn play(ground: &Ground, stage: &mut Stage, arguments: &Arguments) -> Outcome<()
     println!("\n(about {} MB are in it, and pgbench goes on writing)", arguments.scale * 15);
 
     stage.title("2. The primary's side of the runbook, one pipeline");
-    stage
-        .note("A role with a password, three settings, a line in pg_hba.conf, a restart, and what standbys must know.");
+    Stage::note(
+        "A role with a password, three settings, a line in pg_hba.conf, a restart, and what standbys must know.",
+    );
     let prepare = primary_pipeline(ground);
     let primary = stage.document(&prepare)?;
     stage.told(&primary);
 
     stage.title("3. The standby's side, one pipeline");
-    stage
-        .note("The password file tried by a real login, a new cluster, the primary's bounds, the copy, and the start.");
+    Stage::note(
+        "The password file tried by a real login, a new cluster, the primary's bounds, the copy, and the start.",
+    );
     let standby_side = standby_pipeline(ground);
     let standby = stage.document(&standby_side)?;
     stage.told(&standby);
@@ -128,7 +130,7 @@ fn replicate_a_row(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
 }
 
 fn reclone(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
-    stage.note("A client asks the standby something all the while, and counts for how long nobody answers.");
+    Stage::note("A client asks the standby something all the while, and counts for how long nobody answers.");
     let readers = clients::Readers::start(ground)?;
     let document =
         stage.document("pg-basebackup-swap run --force -D standby --input primary.json --passfile pgpass")?;

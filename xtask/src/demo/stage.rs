@@ -26,7 +26,7 @@ impl<'a> Stage<'a> {
         println!("\n{}\n", self.strong(text));
     }
 
-    pub fn note(&self, text: &str) {
+    pub fn note(text: &str) {
         println!("{text}\n");
     }
 
