@@ -108,6 +108,11 @@ fn run_tests(verdict: &mut Verdict, arguments: &Arguments) -> Result<(), String>
 
 /// Licences, sources and versions are judged here; known faults need a list that has to be fetched.
 fn check_dependencies(verdict: &mut Verdict) -> Result<(), String> {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    if in_ci && !shell::exists("cargo deny") {
+        println!("installing cargo-deny (about four minutes on two cores, once for each machine)");
+        shell::run("cargo install cargo-deny --locked --quiet")?;
+    }
     if !shell::exists("cargo deny") {
         verdict.skip("cargo deny check: cargo-deny is not installed (cargo install cargo-deny --locked)");
         return Ok(());

@@ -60,8 +60,8 @@ impl Verdict {
 
 /// `test result: ok. 3 passed; 0 failed; …` or `     Summary [ 2.1s] 3 tests run: 2 passed (1 slow), 1 failed, …`.
 fn closing_line(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let nextest = || line.strip_prefix("Summary [")?.split_once("run: ").map(|(_, counts)| counts);
+    let nextest = || line.trim_start().strip_prefix("Summary [")?.split_once("run: ").map(|(_, counts)| counts);
+    // Indented, it is what nextest repeats of a single test's output.
     line.strip_prefix("test result: ").or_else(nextest)
 }
 
@@ -83,8 +83,9 @@ mod tests {
         let mut verdict = Verdict::default();
         let cargo = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s";
         verdict.add_run("doc tests", false, &lines(cargo));
+        let repeated = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out";
         let nextest = "     Summary [   1.9s] 9/9 tests run: 6 passed (1 slow), 2 failed, 1 timed out, 19 skipped";
-        verdict.add_run("tests", false, &lines(nextest));
+        verdict.add_run("tests", false, &lines(&format!("{repeated}\n{nextest}")));
         assert_eq!(verdict.closing_line(), "9 passed, 4 failed, 0 skipped");
     }
 
