@@ -35,6 +35,7 @@ pub struct Invocation {
     input: Vec<u8>,
     as_started: bool,
     foreground: bool,
+    whole_group: bool,
     timeout: Option<Duration>,
 }
 
@@ -62,6 +63,7 @@ impl Invocation {
             input: Vec::new(),
             as_started: false,
             foreground: false,
+            whole_group: false,
             timeout: None,
         }
     }
@@ -99,6 +101,14 @@ impl Invocation {
     #[must_use]
     pub fn in_foreground(mut self) -> Self {
         self.foreground = true;
+        self
+    }
+
+    /// Is ended together with its own children (`pg_basebackup` has one that receives WAL). Not for what starts a
+    /// server, which must stay.
+    #[must_use]
+    pub fn with_its_children(mut self) -> Self {
+        self.whole_group = true;
         self
     }
 
@@ -164,10 +174,9 @@ impl Invocation {
         if said.is_empty() { failure } else { failure.because(said) }
     }
 
-    /// With its own children: `pg_basebackup` has one that receives WAL.
     fn terminate(&self, child: &Child) {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
-        let end = if self.foreground { kill } else { killpg };
+        let end = if self.whole_group { killpg } else { kill };
         let _ = owner::as_started(|| end(pid, Signal::SIGTERM).attempt(|| "end a child"));
     }
 
