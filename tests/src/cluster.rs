@@ -176,6 +176,23 @@ impl TestCluster<'_> {
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {path:?}: {error}"))
     }
 
+    /// Puts lines in place of one of its files, keeping whose it is and its mode.
+    pub fn write(&self, file: &str, lines: &str) {
+        let path = self.data.join(file);
+        std::fs::write(&path, lines).unwrap_or_else(|error| panic!("write {path:?}: {error}"));
+    }
+
+    /// What it says while it starts and serves.
+    pub fn log(&self) -> String {
+        let path = self.data.with_extension("log");
+        std::fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// A replication login at an address, as this role.
+    pub fn login<'b>(&'b self, host: &'b str, role: &'b str) -> crate::Login<'b> {
+        crate::Login { cluster: self, host, role }
+    }
+
     /// Makes a standby of it that waits, when it starts, until [`Self::open_gate`]: its start takes as long as a test
     /// wants.
     pub fn shut_gate(&self) {
