@@ -22,7 +22,7 @@ pub struct World {
     pub judge: Judge,
     /// The settings that the server has.
     pub catalogue: Catalogue,
-    /// What the running server was started with, in canonical form.
+    /// What the running server was started with, as it was typed.
     pub command_line: Vec<(String, String)>,
     /// What the running server has in force.
     pub running: Running,

@@ -1,6 +1,7 @@
 //! From what was seen to what is to be done. Pure.
 
 use super::{Subject, World};
+use crate::command_line;
 use crate::edits::{self, Edited};
 use crate::install::Edit;
 use crate::running::{self, Asked};
@@ -73,7 +74,8 @@ fn refuse_overridden(world: &World, subject: &Subject) -> Result<(), Failure> {
         };
         return Err(refused(format!(
             "the running server was started with {name} = {} on its command line",
-            shown(given)
+            // As it was typed there: 6MB for 6144.
+            shown(command_line::value(&world.command_line, name).unwrap_or(given))
         ))
         .because(format!("{}/postmaster.opts", cluster.data_directory.display()))
         .hint(hint));
