@@ -93,15 +93,16 @@ impl Document {
     pub fn read(text: &str, origin: &str) -> Result<Self, Failure> {
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
         let unreadable = |error: &dyn std::fmt::Display| {
-            Failure::usage(format!("{origin} is not a {SCHEMA} document")).because(error)
+            Failure::usage(format!("{origin} is not a {SCHEMA} document"))
+                .because(error)
+                .hint("give each tool the output of one tool: a | b | c")
         };
         let value = match values.next() {
             Some(value) => value.map_err(|error| unreadable(&error))?,
             None => return Err(unreadable(&"it is empty")),
         };
         if values.next().is_some() {
-            return Err(unreadable(&"more than one JSON value; a pipeline carries one document")
-                .hint("give each tool the output of one tool: a | b | c"));
+            return Err(unreadable(&"more than one JSON value; a pipeline carries one document"));
         }
         let schema = value.get("schema").and_then(Value::as_str).unwrap_or_default();
         if schema.split('.').next() != Some(SCHEMA) {
