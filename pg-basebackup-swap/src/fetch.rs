@@ -151,7 +151,7 @@ fn copy(
         .fold(invocation, |invocation, mapping| invocation.args(["--tablespace-mapping", mapping]));
     let free = free_bytes(partial)?;
     let bar = Bar::new(run.common.quiet);
-    let mut other_lines = String::new();
+    let (mut total, mut other_lines) = (None, String::new());
     let completed = invocation.watch(&mut |line| {
         let Some(progress) = progress::parse(line) else {
             other_lines.push_str(line);
@@ -159,11 +159,16 @@ fn copy(
             return Ok(());
         };
         bar.show(progress);
-        if progress.total > free { Err(too_large(partial, progress.total, free)) } else { Ok(()) }
+        total = Some(progress.total);
+        if progress.total > free { Err(too_large(partial, total, free)) } else { Ok(()) }
     })?;
     drop(bar);
     if completed.status.success() {
         return Ok(());
+    }
+    if other_lines.contains("No space left on device") {
+        // From 15 on the primary tells the size only after a second: a fast copy can fill the disk before.
+        return Err(too_large(partial, total, free));
     }
     let told = pg_runbook::invocation::Completed { stderr: other_lines, ..completed };
     Err(invocation.failure(&told).while_doing(format!(
@@ -179,19 +184,15 @@ fn way(source: &Source) -> String {
     pairs.map(|(key, value)| format!("{key}={}", quote_value(&value))).collect::<Vec<_>>().join(" ")
 }
 
-fn too_large(partial: &Path, total: u64, free: u64) -> Failure {
-    let megabytes = |bytes: u64| bytes / 1_000_000;
-    Failure::refused(format!(
-        "the copy needs {} MB, and {} MB are free beside {}",
-        megabytes(total),
-        megabytes(free),
-        partial.display()
-    ))
-    .because("the old directory is kept until the new one streams, so both must fit")
-    .hint(format!(
-        "df -h {}; old copies are shown by: pg-basebackup-swap status",
-        partial.parent().unwrap_or(partial).display()
-    ))
+fn too_large(partial: &Path, total: Option<u64>, free: u64) -> Failure {
+    let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
+    let needed = total.filter(|total| *total > free).map_or_else(|| "more".to_owned(), megabytes);
+    Failure::refused(format!("the copy needs {needed}, and {} are free beside {}", megabytes(free), partial.display()))
+        .because("the old directory is kept until the new one streams, so both must fit")
+        .hint(format!(
+            "df -h {}; old copies are shown by: pg-basebackup-swap status",
+            partial.parent().unwrap_or(partial).display()
+        ))
 }
 
 fn free_bytes(folder: &Path) -> Result<u64, Failure> {
