@@ -27,25 +27,34 @@ pub fn tools() -> [Command; 5] {
 
 /// Makes them.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the workspace has no folder")?;
-    let schema = root.join("docs/pg-runbook-1.schema.json");
-    let text = schema_text()?;
     if arguments.check {
-        let committed = std::fs::read_to_string(&schema).unwrap_or_default();
-        return if committed == text {
-            Ok(())
-        } else {
-            Err(format!("{} is not what the code says: cargo xtask docs", schema.display()))
-        };
+        return check();
     }
-    write(&schema, text.as_bytes())?;
-    let folder = root.join("target/docs");
+    write(&schema_file(), schema_text()?.as_bytes())?;
+    let folder = root().join("target/docs");
     for command in tools() {
         man_pages(&command, &folder.join("man"))?;
         completions(command, &folder.join("completions"))?;
     }
-    println!("{}\n{}", schema.display(), folder.display());
+    println!("{}\n{}", schema_file().display(), folder.display());
     Ok(())
+}
+
+/// Whether the committed schema is what the code says.
+pub fn check() -> Result<(), String> {
+    let committed = std::fs::read_to_string(schema_file()).unwrap_or_default();
+    if committed == schema_text()? {
+        return Ok(());
+    }
+    Err(format!("{} is not what the code says: cargo xtask docs", schema_file().display()))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+}
+
+fn schema_file() -> PathBuf {
+    root().join("docs/pg-runbook-1.schema.json")
 }
 
 fn schema_text() -> Result<String, String> {
@@ -55,10 +64,13 @@ fn schema_text() -> Result<String, String> {
 
 /// One page a tool, one a verb.
 fn man_pages(command: &Command, folder: &Path) -> Result<(), String> {
+    let mut command = command.clone();
+    // Verbs get the tool's options only when the tool is built.
+    command.build();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page).map_err(|error| error.to_string())?;
     write(&folder.join(format!("{}.1", command.get_name())), &page)?;
-    for verb in command.get_subcommands() {
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
         let name = format!("{}-{}", command.get_name(), verb.get_name());
         let mut page = Vec::new();
         clap_mangen::Man::new(verb.clone().name(name.clone())).render(&mut page).map_err(|error| error.to_string())?;

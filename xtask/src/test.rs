@@ -77,6 +77,11 @@ fn set_up() -> Result<(), String> {
 
 fn check_form(verdict: &mut Verdict) -> Result<(), String> {
     verdict.check("cargo fmt --check", shell::run("cargo fmt --all --check")?);
+    let schema = crate::docs::check();
+    if let Err(trouble) = &schema {
+        println!("{trouble}");
+    }
+    verdict.check("cargo xtask docs --check", schema.is_ok());
     let clippy = "cargo clippy --workspace --all-targets --locked -- -D warnings";
     verdict.check("cargo clippy", shell::run(clippy)?);
     Ok(())
