@@ -2,6 +2,7 @@
 
 use crate::args::StatusArguments;
 use crate::running;
+use pg_runbook::cli::table;
 use pg_runbook::cluster::{self, Cluster, Role, State, debian};
 use pg_runbook::service::Manager;
 use pg_runbook::{Failure, Run, standby};
@@ -15,7 +16,7 @@ pub fn list(run: &mut Run) -> Result<(), Failure> {
         count => format!("{count} clusters"),
     });
     let rows: Vec<[String; 6]> = clusters.iter().map(row).collect();
-    for line in table(["CLUSTER", "PORT", "STATE", "ROLE", "OWNER", "DATA DIRECTORY"], &rows) {
+    for line in table::lines(["CLUSTER", "PORT", "STATE", "ROLE", "OWNER", "DATA DIRECTORY"], &rows) {
         run.account(line);
     }
     run.fact("clusters", &clusters);
@@ -36,26 +37,6 @@ fn row(cluster: &Cluster) -> [String; 6] {
 
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// Columns as wide as their widest entry; nothing where there are no rows.
-fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Vec<String> {
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let mut widths = head.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        padded.join("  ").trim_end().to_owned()
-    };
-    let mut lines = vec![line(head.to_vec())];
-    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
-    lines
 }
 
 /// `pg-cluster status`

@@ -3,8 +3,9 @@
 use crate::args::GetArguments;
 use crate::command_line;
 use crate::judge;
+use crate::running;
 use crate::settings::World;
-use crate::{running, table};
+use pg_runbook::cli::table;
 use pg_runbook::configuration::Located;
 use pg_runbook::{Failure, Run};
 use serde::Serialize;

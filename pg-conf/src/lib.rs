@@ -22,7 +22,6 @@ mod rules;
 mod running;
 mod set;
 mod settings;
-mod table;
 mod translation;
 
 pub use args::Arguments;

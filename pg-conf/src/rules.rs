@@ -2,7 +2,8 @@
 
 use crate::access;
 use crate::hba_file::{Address, Record, Word};
-use crate::{hba_tree, table};
+use crate::hba_tree;
+use pg_runbook::cli::table;
 use pg_runbook::{Failure, Run};
 use serde::Serialize;
 use std::path::PathBuf;

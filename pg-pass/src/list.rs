@@ -2,6 +2,7 @@
 
 use crate::args::ListArguments;
 use crate::{file, location};
+use pg_runbook::cli::table;
 use pg_runbook::passfile::Entry;
 use pg_runbook::{Failure, Run};
 use serde::Serialize;
@@ -46,27 +47,13 @@ pub fn list(run: &mut Run, arguments: &ListArguments) -> Result<(), Failure> {
         (Some(_), 1) => format!("{file}: 1 line"),
         (Some(_), count) => format!("{file}: {count} lines"),
     });
-    for row in table(&lines) {
-        run.account(row);
+    let cells = |line: &Line| {
+        [line.number.to_string(), line.host.clone(), line.port.clone(), line.database.clone(), line.username.clone()]
+    };
+    let rows: Vec<[String; 5]> = lines.iter().map(cells).collect();
+    for line in table::lines(["LINE", "HOST", "PORT", "DATABASE", "ROLE"], &rows) {
+        run.account(line);
     }
     run.fact("lines", &lines);
     Ok(())
-}
-
-fn table(lines: &[Line]) -> Vec<String> {
-    if lines.is_empty() {
-        return Vec::new();
-    }
-    let head = ["LINE", "HOST", "PORT", "DATABASE", "ROLE"].map(str::to_owned);
-    let row = |line: &Line| {
-        [line.number.to_string(), line.host.clone(), line.port.clone(), line.database.clone(), line.username.clone()]
-    };
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(lines.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 5] = std::array::from_fn(width);
-    let padded = |row: &[String; 5]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(padded).collect()
 }

@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod password;
 pub mod run;
+pub mod table;
 
 mod ansible;
 mod input;

@@ -1,4 +1,4 @@
-//! Columns as wide as their widest entry, for people.
+//! Tables of an account: columns as wide as their widest entry.
 
 /// The lines of a table; none where it has no rows.
 pub fn lines<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Vec<String> {
