@@ -3,6 +3,7 @@
 //! What must always hold: a stale postmaster.pid, also one whose number another process has now, counts as no server.
 
 use super::State;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -91,8 +92,7 @@ fn parse(text: &str) -> Option<Process> {
 
 /// A postmaster works in its data directory: that tells it from whoever got its number after a crash.
 fn is_server(pid: i32, data_directory: &Path) -> bool {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if !matches!(name.trim(), "postgres" | "postmaster") || is_zombie(pid) {
+    if !is_named_postgres(pid) || is_zombie(pid) {
         return false;
     }
     let (works_in, folder) = (std::fs::read_link(format!("/proc/{pid}/cwd")), std::fs::canonicalize(data_directory));
@@ -112,19 +112,16 @@ fn is_zombie(pid: i32) -> bool {
 pub fn data_directories_of_running_servers() -> Vec<PathBuf> {
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let mut folders: Vec<PathBuf> = pids
-        .filter(|pid| {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            matches!(name.trim(), "postgres" | "postmaster")
-        })
-        .filter_map(|pid| {
-            let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
-            let process = look(&folder).process()?;
-            (process.pid == pid).then_some(folder)
-        })
-        .collect();
-    folders.sort();
-    folders
+    let servers = pids.filter(|pid| is_named_postgres(*pid));
+    // A server's many processes all work in its data directory: each is looked at once.
+    let folders: BTreeSet<PathBuf> =
+        servers.filter_map(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).ok()).collect();
+    folders.into_iter().filter(|folder| matches!(look(folder), Found::Process(_))).collect()
+}
+
+fn is_named_postgres(pid: i32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    matches!(name.trim(), "postgres" | "postmaster")
 }
 
 #[cfg(test)]
