@@ -1,4 +1,4 @@
-//! pg_hba.conf on real servers: a rule that lets a role in lets it in, and no other rule moves.
+//! `pg_hba.conf` on real servers: a rule that lets a role in lets it in, and no other rule moves.
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 

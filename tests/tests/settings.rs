@@ -363,7 +363,9 @@ fn concurrent_sets_lose_nothing(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("primary").start();
     let settings = ["work_mem=8MB", "max_connections=37", "wal_compression=on", "log_connections=on"];
     let runs: Vec<_> = settings.iter().map(|setting| set(&cluster, &[setting]).start()).collect();
-    runs.into_iter().for_each(|run| drop(run.end().success().expect_changed(true)));
+    for run in runs {
+        run.end().success().expect_changed(true);
+    }
     cluster.tool("restart").run().success();
     assert_eq!((cluster.sql("SHOW work_mem"), cluster.sql("SHOW max_connections")), ("8MB".into(), "37".into()));
     assert_eq!(cluster.sql("SHOW log_connections"), "on");
