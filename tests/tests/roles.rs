@@ -9,6 +9,7 @@ on_each_major!(
     the_same_password_stored_as_md5_stays_with_a_warning,
     another_password_than_the_md5_one_is_stored_as_scram,
     no_password_and_no_verifier_gets_into_the_log_or_into_what_is_said,
+    a_statement_that_fails_is_not_written_down_either,
     a_password_beyond_ascii_logs_in,
     options_are_set_once_and_what_is_not_named_stays,
     drop_refuses_a_role_that_is_still_bound,
@@ -130,6 +131,19 @@ fn no_password_and_no_verifier_gets_into_the_log_or_into_what_is_said(sandbox: &
             assert!(!said.contains(secret), "{secret} is in what was said: {run}");
         }
     }
+}
+
+fn a_statement_that_fails_is_not_written_down_either(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").setting("default_transaction_read_only = on").start();
+    let failed = ensure(&cluster, "first-password").args(["-v", "--diff"]).run().expect_code(1);
+    let failed = failed.expect_error("read-only transaction");
+    let log = cluster.log();
+    assert!(log.contains("read-only transaction"), "the server's log tells of the failure: {log}");
+    for secret in ["first-password", "SCRAM-SHA-256$4096"] {
+        assert!(!log.contains(secret), "{secret} is in the server's log: {log}");
+        assert!(!failed.to_string().contains(secret), "{failed}");
+    }
+    assert_eq!(cluster.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'replicator'"), "0");
 }
 
 fn a_password_beyond_ascii_logs_in(sandbox: &Sandbox) {
