@@ -218,7 +218,9 @@ fn ensure_on_a_standby_is_refused(sandbox: &Sandbox) {
 
 fn of_four_ensures_at_the_same_time_one_changes_the_role(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("primary").start();
-    let runs: Vec<_> = (0..4).map(|_| ensure(&cluster, PASSWORD).start()).collect();
+    // All are ready before the first starts: each writes the password's file anew.
+    let commands: Vec<_> = (0..4).map(|_| ensure(&cluster, PASSWORD)).collect();
+    let runs: Vec<_> = commands.into_iter().map(ToolCommand::start).collect();
     let changed: Vec<bool> = runs.into_iter().map(|run| run.end().success().changed()).collect();
     assert_eq!(changed.iter().filter(|changed| **changed).count(), 1, "{changed:?}");
 }
