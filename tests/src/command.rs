@@ -146,7 +146,7 @@ impl<'a> ToolCommand<'a> {
     /// Runs it with stdout on a terminal, and reads the JSON that it writes there.
     #[track_caller]
     pub fn run_on_terminal(self) -> serde_json::Value {
-        let pair = nix::pty::openpty(None, None).expect("a terminal");
+        let pair = terminal();
         let mut running = self.stdout(pair.slave).start();
         let mut child = running.child.take().expect("a process that runs");
         let mut text = Vec::new();
@@ -219,7 +219,7 @@ impl<'a> ToolCommand<'a> {
                 (reader.into(), Some(writer.into()))
             }
             Stdin::Terminal => {
-                let pair = nix::pty::openpty(None, None).expect("a terminal");
+                let pair = terminal();
                 (pair.slave.into(), Some(pair.master))
             }
         }
@@ -316,6 +316,16 @@ impl Drop for Running {
 
 fn read(path: &Path) -> String {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// A terminal that no program started by another test inherits.
+fn terminal() -> nix::pty::OpenptyResult {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    let pair = nix::pty::openpty(None, None).expect("a terminal");
+    for end in [&pair.master, &pair.slave] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("close it on exec");
+    }
+    pair
 }
 
 /// Cargo puts the tests into `deps`, beside which the binaries stand.
