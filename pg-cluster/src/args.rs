@@ -138,7 +138,7 @@ pub struct CreateArguments {
     /// Put the write-ahead log here
     #[arg(long, value_name = "DIRECTORY")]
     pub waldir: Option<PathBuf>,
-    /// Where a plain cluster's Unix socket goes [default: the server's own]
+    /// Where a plain cluster's Unix socket goes [default: the server's own, or /tmp where its owner can't write there]
     #[arg(long, value_name = "DIRECTORY")]
     pub socket_directory: Option<PathBuf>,
 }

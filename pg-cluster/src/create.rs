@@ -286,8 +286,19 @@ fn make_plain(arguments: &CreateArguments, plan: &Plan) -> Result<(), Failure> {
     let path = folder.join("postgresql.conf");
     let mut file = ConfFile::parse(&durable_file::read(&path)?.unwrap_or_default());
     file.insert("port", &plan.cluster.port.to_string())?;
-    if let Some(sockets) = &arguments.socket_directory {
+    if let Some(sockets) = socket_directory(arguments, &plan.cluster)? {
         file.insert("unix_socket_directories", &sockets.display().to_string())?;
     }
     durable_file::replace(&path, &file.to_bytes(), 0o600).map(drop)
+}
+
+/// Debian's servers put their sockets where only postgres may write; anybody else's go where upstream's do.
+fn socket_directory(arguments: &CreateArguments, cluster: &Cluster) -> Result<Option<PathBuf>, Failure> {
+    if arguments.socket_directory.is_some() {
+        return Ok(arguments.socket_directory.clone());
+    }
+    let postgres = Invocation::new(programs::server(cluster.major, "postgres")?);
+    let said = postgres.args(["-C", "unix_socket_directories", "-D"]).arg(&cluster.data_directory).run()?.stdout;
+    let usual = PathBuf::from(said.split(',').next().unwrap_or_default().trim());
+    Ok(if owner::may_write(&usual) { None } else { Some(PathBuf::from("/tmp")) })
 }

@@ -4,7 +4,10 @@
 //! rights (its effective ids), and is root again only inside [`as_started`].
 
 use crate::failure::{Attempt, Failure};
-use nix::unistd::{Gid, Uid, User, geteuid, getgid, getuid, initgroups, setegid, seteuid, setgroups};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{
+    AccessFlags, Gid, Uid, User, faccessat, geteuid, getgid, getuid, initgroups, setegid, seteuid, setgroups,
+};
 use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -104,6 +107,12 @@ fn raise() -> Result<(), Failure> {
     seteuid(getuid()).attempt(doing)?;
     setegid(getgid()).attempt(doing)?;
     setgroups(&[getgid()]).attempt(doing)
+}
+
+/// Whether the rights in force (not those that the tool was started with) allow to write into a folder.
+#[must_use]
+pub fn may_write(folder: &std::path::Path) -> bool {
+    faccessat(AT_FDCWD, folder, AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
 }
 
 /// Whether the rights in force reach what belongs to `uid`.
