@@ -56,13 +56,11 @@ fn named(run: &mut Run, arguments: &DropArguments) -> Result<Option<Cluster>, Fa
 }
 
 fn refuse_what_is_used(cluster: &Cluster, arguments: &DropArguments) -> Result<(), Failure> {
-    let mut reasons = Vec::new();
-    if cluster.has_process() {
-        reasons.push("it runs".to_owned());
-    }
-    if let Some(found) = contents::user_data(&cluster.data_directory)? {
-        reasons.push(format!("it holds {found}"));
-    }
+    let runs = cluster.has_process().then(|| "it runs".to_owned());
+    let holds = contents::user_data(&cluster.data_directory)?.map(|found| format!("it holds {found}"));
+    let stop_first = format!("pg-cluster stop {}, and drop it then", cluster.option());
+    let only_runs = holds.is_none();
+    let reasons: Vec<String> = runs.into_iter().chain(holds).collect();
     let Some(identifier) = &cluster.system_identifier else {
         return Err(Failure::refused(format!(
             "{} can't be told from others: its control file can't be read",
@@ -75,8 +73,13 @@ fn refuse_what_is_used(cluster: &Cluster, arguments: &DropArguments) -> Result<(
             Err(Failure::refused(format!("{} has the system identifier {identifier}, not {named}", cluster.title())))
         }
         None if reasons.is_empty() => Ok(()),
-        None => Err(Failure::refused(format!("{} is not unused: {}", cluster.title(), reasons.join(", and ")))
-            .hint(format!("if it really is to go: pg-cluster drop {} --force {identifier}", cluster.option()))),
+        None => Err(Failure::refused(format!("{} is not unused: {}", cluster.title(), reasons.join(", and "))).hint(
+            if only_runs {
+                stop_first
+            } else {
+                format!("if it really is to go: pg-cluster drop {} --force {identifier}", cluster.option())
+            },
+        )),
     }
 }
 

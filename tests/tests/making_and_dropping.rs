@@ -44,7 +44,7 @@ fn create_makes_a_cluster_once_and_drop_removes_it_once(sandbox: &Sandbox) {
 
 fn drop_refuses_what_runs_or_holds_user_data_unless_its_identifier_is_given(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("used").start();
-    cluster.tool("drop").run().expect_code(3).expect_error("it runs").expect_hint("--force");
+    cluster.tool("drop").run().expect_code(3).expect_error("it runs").expect_hint("pg-cluster stop");
     cluster.sql("CREATE TABLE kept (id int)");
     cluster.tool("stop").run().success();
     let refused = cluster.tool("drop").run().expect_code(3).expect_error("user table");
