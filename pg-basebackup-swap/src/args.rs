@@ -94,7 +94,7 @@ pub struct FetchArguments {
     /// How the primary makes its checkpoint
     #[arg(short, long, value_name = "MODE", default_value = "fast")]
     pub checkpoint: Checkpoint,
-    /// Copy no faster than this, as `pg_basebackup` takes it (such as 50M)
+    /// Copy no faster than this, as for `pg_basebackup` (such as 50M)
     #[arg(short = 'r', long, value_name = "RATE")]
     pub max_rate: Option<String>,
     /// Put a tablespace of the primary elsewhere on this host

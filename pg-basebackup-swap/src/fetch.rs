@@ -29,6 +29,7 @@ pub fn fetch(run: &mut Run, arguments: &FetchVerb) -> Result<(), Failure> {
         return Ok(());
     }
     let source = Source::find(run, &cluster, &arguments.fetch)?;
+    source.refuse_itself(&cluster)?;
     if inspect::judge(run, &mut cluster, source.system_identifier(), &arguments.replaced)? == Standing::Streams {
         run.message(format!(
             "{} already streams from this primary; nothing to fetch (--force fetches all the same)",

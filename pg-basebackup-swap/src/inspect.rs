@@ -5,13 +5,14 @@
 
 use crate::args::{FetchArguments, ReplacedArguments};
 use crate::places::{Places, is_mount_point};
-use crate::streaming;
+use crate::{standby_settings, streaming};
 use pg_runbook::cluster::{Role, contents, programs, version};
+use pg_runbook::configuration::{ConfFile, EntryKind};
 use pg_runbook::document::Primary;
-use pg_runbook::invocation::Invocation;
+use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::replication::{self, Walsender};
 use pg_runbook::server::{Defaults, Target};
-use pg_runbook::{Cluster, Failure, Run};
+use pg_runbook::{Cluster, Failure, Run, durable_file, standby};
 
 /// The primary as its walsender describes it, and the way there.
 pub struct Source {
@@ -52,6 +53,16 @@ impl Source {
         self.primary.system_identifier.as_deref().unwrap_or_default()
     }
 
+    /// A standby of itself would stream, and from nobody.
+    pub fn refuse_itself(&self, cluster: &Cluster) -> Result<(), Failure> {
+        if !(self.target.is_here() && self.target.port == cluster.port && cluster.has_process()) {
+            return Ok(());
+        }
+        Err(Failure::refused(format!("{} can't be a copy of itself", cluster.title()))
+            .because(format!("it is what answers at {}", self.target.address()))
+            .hint("name the primary: -h HOST -p PORT; or another cluster: -D DIRECTORY"))
+    }
+
     /// What must fit before a copy is worth beginning.
     pub fn refuse_what_does_not_fit(&self, cluster: &Cluster) -> Result<(), Failure> {
         let major = self.primary.major.unwrap_or_default();
@@ -90,12 +101,34 @@ pub fn judge(
     system: &str,
     arguments: &ReplacedArguments,
 ) -> Result<Standing, Failure> {
-    let own = cluster.system_identifier.clone().unwrap_or_default();
+    let Some(own) = cluster.system_identifier.clone() else {
+        return Err(Failure::refused(format!("{} can't be told from somebody's only copy", cluster.title()))
+            .because(format!("{} can't be read", cluster.data_directory.join("global/pg_control").display()))
+            .hint("look what it holds; if nothing, move it away and make a new one with pg-cluster create"));
+    };
     let named = arguments.replace.as_deref() == Some(own.as_str());
-    if own == system && cluster.role == Some(Role::Standby) {
+    // The files say what it will be after the next start; the processes, what it is.
+    let in_recovery = standby::processes(cluster).in_recovery;
+    if own == system && cluster.role == Some(Role::Standby) && in_recovery != Some(false) {
+        if let Some(file) = recovers_to_a_point(cluster)? {
+            let why = format!(
+                "it is not a standby but a recovery to a point in time ({file}): it may hold what no other server has"
+            );
+            return if named {
+                Ok(Standing::Replaceable("named by --replace"))
+            } else {
+                Err(refuse(cluster, &own, &why))
+            };
+        }
         return judge_standby(run, cluster, system, arguments.force);
     }
     if own == system {
+        if in_recovery == Some(true) {
+            let signal = standby_settings::signal_file(cluster.major);
+            return Err(Failure::refused(format!("{} runs as a standby, and has no {signal}", cluster.title()))
+                .because("after its next start it would be a primary")
+                .hint(format!("put it back: {}", signal_back(cluster))));
+        }
         if cluster.has_process() {
             return Err(Failure::refused(format!("{} runs as a primary of this very system", cluster.title()))
                 .because("it may be the primary itself, or a fork of it that took writes")
@@ -112,6 +145,38 @@ pub fn judge(
         Some(_) if named => Ok(Standing::Replaceable("named by --replace")),
         Some(found) => Err(refuse(cluster, &own, &format!("it belongs to another system and holds {found}"))),
     }
+}
+
+fn signal_back(cluster: &Cluster) -> String {
+    let path = cluster.data_directory.join(standby_settings::signal_file(cluster.major));
+    let words =
+        ["sudo", "-u", &cluster.owner, "touch", &path.display().to_string()].map(|word| shell_word(word.as_ref()));
+    if version::has_recovery_conf(cluster.major) { format!("write {}", path.display()) } else { words.join(" ") }
+}
+
+/// The file that asks for a recovery which ends by itself, where there is one: `recovery.signal` without
+/// `standby.signal`, until 11 a recovery.conf without `standby_mode`.
+fn recovers_to_a_point(cluster: &Cluster) -> Result<Option<&'static str>, Failure> {
+    let there = |name: &str| cluster.data_directory.join(name).exists();
+    if !version::has_recovery_conf(cluster.major) {
+        // 12 and later don't start where recovery.conf exists, so that one is nobody's standby either.
+        let left = if there("recovery.signal") { "recovery.signal" } else { "recovery.conf" };
+        return Ok((!there("standby.signal")).then_some(left));
+    }
+    let bytes = durable_file::read(&cluster.data_directory.join("recovery.conf"))?.unwrap_or_default();
+    let file = ConfFile::parse(&bytes);
+    let on = file.entries().iter().rev().find_map(|entry| match &entry.kind {
+        EntryKind::Assignment { name, value, .. } if name == "standby_mode" => Some(is_true(value)),
+        _ => None,
+    });
+    let on = on.unwrap_or_default();
+    Ok((!on).then_some("recovery.conf"))
+}
+
+/// As `parse_bool` takes it: also any beginning that is not ambiguous.
+fn is_true(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    value == "1" || value == "on" || !value.is_empty() && ("true".starts_with(&value) || "yes".starts_with(&value))
 }
 
 fn judge_standby(run: &mut Run, cluster: &mut Cluster, system: &str, force: bool) -> Result<Standing, Failure> {

@@ -27,6 +27,7 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
         return Ok(());
     }
     let source = Source::find(run, &cluster, &arguments.fetch)?;
+    source.refuse_itself(&cluster)?;
     let system = source.system_identifier().to_owned();
     let standing = inspect::judge(run, &mut cluster, &system, &arguments.replaced)?;
     remember(run, &source);

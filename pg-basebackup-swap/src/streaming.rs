@@ -4,11 +4,14 @@ use pg_runbook::cluster::State;
 use pg_runbook::server::ConnectionArguments;
 use pg_runbook::service::{self, Log};
 use pg_runbook::standby::{self, Replication};
-use pg_runbook::{Cluster, Code, Failure, Run, signals};
+use pg_runbook::{Cluster, Failure, Run, signals};
 use std::time::{Duration, Instant};
 
 /// A walreceiver whose primary restarted tries again after `wal_retrieve_retry_interval`, 5 s unless set otherwise.
 pub const RECONNECTS_WITHIN: Duration = Duration::from_secs(15);
+
+/// A walreceiver that the primary turns away is gone within moments.
+const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Looks until it streams or the time is over; `Err` holds what was missing at the last look.
 pub fn wait(
@@ -38,8 +41,7 @@ fn look(run: &mut Run, cluster: &mut Cluster, system_identifier: &str) -> Result
     }
     let mut server = match run.connect(cluster, &ConnectionArguments::default()) {
         Ok(server) => server,
-        Err(failure) if failure.code == Code::GaveUp => return Ok(Err(failure.to_string())),
-        Err(failure) => return Err(failure.while_doing(format!("ask {} whether it streams", cluster.title()))),
+        Err(failure) => return Ok(without_asking(run, cluster, system_identifier, &failure)),
     };
     if !standby::is_standby(&mut server)? {
         return Ok(Err("it is a primary".into()));
@@ -53,6 +55,48 @@ fn look(run: &mut Run, cluster: &mut Cluster, system_identifier: &str) -> Result
         Some(other) => Err(format!("its walreceiver is {other}, not streaming")),
         None => Err("no walreceiver runs".into()),
     })
+}
+
+/// A server that takes no connections (`hot_standby = off`) or not this one (a superuser of another name) may stream all
+/// the same: a copy is not rolled back for want of an answer.
+fn without_asking(
+    run: &mut Run,
+    cluster: &Cluster,
+    system_identifier: &str,
+    failure: &Failure,
+) -> Result<Replication, String> {
+    let found = cluster.system_identifier.clone().unwrap_or_default();
+    if cluster.state != State::Running {
+        return Err(failure.to_string());
+    }
+    if found != system_identifier {
+        return Err(format!("it holds the data of the system {found}"));
+    }
+    let processes = standby::processes(cluster);
+    // Without update_process_title it only is there; and at first nobody's title says more.
+    if processes.has_walreceiver && processes.streams.is_none() {
+        let shows = || standby::processes(cluster).streams.is_some();
+        let _ = service::await_condition(SETTLES_WITHIN, "while the walreceiver settles", shows);
+    }
+    let processes = standby::processes(cluster);
+    let streams = processes.streams.unwrap_or(processes.has_walreceiver);
+    if streams {
+        run.warn(format!(
+            "{} can't be asked ({failure}); its walreceiver process shows that it streams",
+            cluster.title()
+        ));
+        return Ok(Replication {
+            status: Some("streaming".into()),
+            system_identifier: found,
+            ..Replication::default()
+        });
+    }
+    let seen = if processes.has_walreceiver {
+        "its walreceiver process does not stream"
+    } else {
+        "no walreceiver process runs"
+    };
+    Err(format!("{seen} (and it can't be asked: {failure})"))
 }
 
 /// Stops the server if it runs; whether it did.

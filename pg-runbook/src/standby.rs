@@ -1,7 +1,10 @@
 //! A running standby, asked how its replication goes.
 //!
-//! What must always hold: the answers are the server's own; nothing in them can hold a password.
+//! What must always hold: the answers are the server's own; nothing in them can hold a password. Where it can't be
+//! asked (`hot_standby = off`, a superuser of another name), its processes tell of themselves by their titles.
 
+use crate::cluster::Cluster;
+use crate::cluster::postmaster::{self, Child};
 use crate::failure::Failure;
 use crate::server::Server;
 use serde::Serialize;
@@ -58,4 +61,80 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
         replay_lag_bytes: replay.get::<_, Option<i64>>(1).map(|bytes| bytes.max(0)),
         system_identifier: replay.get(2),
     })
+}
+
+/// What the running server's processes tell without being asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Processes {
+    /// Whether it replays; `None` where its processes don't tell (yet).
+    pub in_recovery: Option<bool>,
+    /// Whether a walreceiver streams; `None` where none runs, or where it doesn't say what it does.
+    pub streams: Option<bool>,
+    /// Whether a walreceiver runs.
+    pub has_walreceiver: bool,
+}
+
+/// Looks at the processes of a cluster's server; all empty where none runs.
+#[must_use]
+pub fn processes(cluster: &Cluster) -> Processes {
+    postmaster::look(&cluster.data_directory)
+        .process()
+        .map_or_else(Processes::default, |process| by_titles(&postmaster::children(process.pid)))
+}
+
+/// `postgres: startup recovering …`, `postgres: walreceiver streaming …`; with `cluster_name` between, and until 10
+/// `startup process` and `wal receiver process`. Without `update_process_title` nothing stands behind the name.
+fn by_titles(children: &[Child]) -> Processes {
+    let doing = |names: [&str; 2]| {
+        children.iter().find_map(|child| {
+            let title = child.title.strip_prefix("postgres: ")?;
+            names
+                .iter()
+                .flat_map(|name| [title.strip_prefix(name), behind(title, &format!(": {name}"))])
+                .flatten()
+                .next()
+        })
+    };
+    let replays = doing(["startup process", "startup"]).is_some();
+    let writes = doing(["wal writer process", "walwriter"]).is_some();
+    let receives = doing(["wal receiver process", "walreceiver"]);
+    Processes {
+        in_recovery: if replays { Some(true) } else { writes.then_some(false) },
+        streams: receives.map(str::trim).filter(|doing| !doing.is_empty()).map(|doing| doing.starts_with("streaming")),
+        has_walreceiver: receives.is_some(),
+    }
+}
+
+fn behind<'a>(title: &'a str, name: &str) -> Option<&'a str> {
+    title.split_once(name).map(|(_, rest)| rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(titles: &[&str]) -> Processes {
+        let children: Vec<Child> =
+            titles.iter().map(|title| Child { pid: 1, title: format!("postgres: {title}") }).collect();
+        by_titles(&children)
+    }
+
+    #[test]
+    fn reads_the_titles_of_10_and_of_15_and_those_with_a_clusters_name() {
+        let streams = Processes { in_recovery: Some(true), streams: Some(true), has_walreceiver: true };
+        let ten =
+            ["startup process   recovering 000000010000000000000003", "wal receiver process   streaming 0/3000140"];
+        let fifteen = ["main: startup recovering 000000010000000000000006", "main: walreceiver streaming 0/6000060"];
+        assert_eq!(told(&ten), streams);
+        assert_eq!(told(&fifteen), streams);
+        assert_eq!(told(&["checkpointer", "walwriter"]).in_recovery, Some(false));
+    }
+
+    #[test]
+    fn a_title_without_a_word_on_what_it_does_tells_only_that_it_runs() {
+        let untold = Processes { in_recovery: Some(true), streams: None, has_walreceiver: true };
+        assert_eq!(told(&["startup", "walreceiver"]), untold);
+        assert_eq!(told(&["startup", "walreceiver waiting for WAL"]).streams, Some(false));
+        assert_eq!(told(&["somebody walreceiver [local] idle"]), Processes::default());
+    }
 }

@@ -1,11 +1,11 @@
 //! A standby's data directory fetched anew and exchanged, and everything that must not happen meanwhile.
 
-#![allow(clippy::disallowed_methods)] // The tests set their own scenery.
+#![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tests::{Outcome, Sandbox, TestCluster, ToolCommand, on_each_major, on_the_machines_own, wait_for};
+use tests::{Sandbox, on_each_major, on_the_machines_own, pair, wait_for};
 
 on_each_major!(a_new_clone_serves_until_the_exchange_and_keeps_the_old_directory, the_standbys_own_configuration_stays);
 on_the_machines_own!(
@@ -20,61 +20,6 @@ on_the_machines_own!(
     a_running_standby_below_the_bounds_is_refused,
     a_run_killed_between_rename_and_exchange_is_put_in_order,
 );
-
-/// A primary, a standby that streams from it, and what the standby was told.
-struct Pair<'a> {
-    primary: TestCluster<'a>,
-    standby: TestCluster<'a>,
-    passfile: PathBuf,
-    advertised: Outcome,
-}
-
-fn pair(sandbox: &Sandbox) -> Pair<'_> {
-    sandbox.file("secret", "swordfish\n");
-    let primary = sandbox.cluster("primary").start();
-    let standby = sandbox.cluster("standby").planned();
-    let passfile = sandbox.path().join("pgpass");
-    let advertised = sandbox
-        .pipeline(&format!(
-            "pg-role ensure replicator -D {} --password-file secret | pg-conf allow replicator --from 127.0.0.1 \
-             | pg-cluster restart | pg-cluster advertise --host 127.0.0.1",
-            primary.data.display()
-        ))
-        .run()
-        .success();
-    let pipeline = format!(
-        "pg-pass set --input - --passfile {} --password-file secret | {} | pg-basebackup-swap run | pg-cluster start \
-         | pg-cluster wait --for streaming --timeout 30",
-        passfile.display(),
-        standby.create_command().shown()
-    );
-    sandbox.pipeline(&pipeline).after(&advertised).run().success();
-    Pair { primary, standby, passfile, advertised }
-}
-
-impl Pair<'_> {
-    fn swap(&self, verb: &str) -> ToolCommand<'_> {
-        let command =
-            self.standby.other_tool("pg-basebackup-swap", verb).args(["--input", "-"]).after(&self.advertised);
-        if verb == "swap" { command } else { command.arg("--passfile").arg(&self.passfile) }
-    }
-
-    fn beside(&self, what: &str) -> Vec<PathBuf> {
-        let parent = self.standby.data.parent().expect("a parent");
-        let mut found: Vec<PathBuf> =
-            std::fs::read_dir(parent).expect("read").flatten().map(|entry| entry.path()).collect();
-        found.retain(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("standby.{what}")))
-        });
-        found.sort();
-        found
-    }
-
-    fn streams(&self) {
-        self.standby.tool("wait").args(["--for", "streaming", "--timeout", "30"]).run().success();
-        assert_eq!(self.standby.sql("SELECT pg_is_in_recovery()"), "t");
-    }
-}
 
 fn a_new_clone_serves_until_the_exchange_and_keeps_the_old_directory(sandbox: &Sandbox) {
     let pair = pair(sandbox);

@@ -102,6 +102,35 @@ fn is_server(pid: i32, data_directory: &Path) -> bool {
     }
 }
 
+/// A process that the postmaster started, with the title that it gives itself (`ps`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// Its process number.
+    pub pid: i32,
+    /// Such as `postgres: main: walreceiver streaming 0/3000148`.
+    pub title: String,
+}
+
+/// The processes that a postmaster started.
+#[must_use]
+pub fn children(postmaster: i32) -> Vec<Child> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| parent(*pid) == Some(postmaster))
+        .filter_map(|pid| {
+            let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let title = String::from_utf8_lossy(&bytes).trim_end_matches(['\0', ' ']).to_owned();
+            Some(Child { pid, title })
+        })
+        .collect()
+}
+
+/// The fourth field of `proc_pid_stat(5)`; the second may hold blanks and parentheses.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
 fn is_zombie(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
