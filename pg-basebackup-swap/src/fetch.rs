@@ -15,8 +15,7 @@ use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::Invocation;
 use pg_runbook::server::parameters::quote_value;
-use pg_runbook::{Attempt, Cluster, Failure, Run, durable_file, owner};
-use std::os::unix::fs::chown;
+use pg_runbook::{Attempt, Cluster, Failure, Run, durable_file};
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
@@ -52,7 +51,9 @@ pub fn bring(
     arguments: &FetchArguments,
 ) -> Result<(), Failure> {
     source.refuse_what_does_not_fit(cluster)?;
+    install::refuse_a_parent_out_of_reach(cluster, places)?;
     inspect::refuse_what_cannot_be_exchanged(cluster, places, arguments)?;
+    inspect::refuse_what_would_promote(cluster)?;
     inspect::check_bounds(run, cluster, source)?;
     let change = Change::act("base_backup", source.target.address(), FETCH).at(places.incoming(), None);
     if run.check() {
@@ -62,7 +63,7 @@ pub fn bring(
     let begun = Instant::now();
     clear(run, places)?;
     let partial = places.next_partial(SystemTime::now());
-    make_partial(places, &partial)?;
+    durable_file::make_owners_folder(&partial)?;
     let copied =
         copy(run, cluster, &partial, source, arguments).and_then(|()| make_standby(cluster, places, &partial, source));
     if let Err(failure) = copied {
@@ -97,19 +98,6 @@ fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn make_partial(places: &Places, partial: &Path) -> Result<(), Failure> {
-    install::in_parent(places, || {
-        durable_file::make_folder(partial)?;
-        match owner::acting() {
-            Some(owner) if nix::unistd::geteuid().is_root() => {
-                chown(partial, Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))
-                    .attempt(|| format!("give {partial:?} to {}", owner.name))
-            }
-            _ => Ok(()),
-        }
-    })
 }
 
 fn copy(

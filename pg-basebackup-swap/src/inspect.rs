@@ -4,7 +4,7 @@
 //! identifier names it; a running primary of the same system is refused always, for it may be the primary itself.
 
 use crate::args::{FetchArguments, ReplacedArguments};
-use crate::places::{Places, is_mount_point};
+use crate::places::{Places, mount_points};
 use crate::{standby_settings, streaming};
 use pg_runbook::cluster::{Role, contents, programs, version};
 use pg_runbook::configuration::{ConfFile, EntryKind};
@@ -201,17 +201,29 @@ fn refuse(cluster: &Cluster, own: &str, why: &str) -> Failure {
         .hint(format!("if it really is to be replaced: pg-basebackup-swap run {} --replace {own}", cluster.option()))
 }
 
+/// A mount point can't be renamed, and one further down would go away with the old directory.
+pub fn refuse_mount_points(places: &Places) -> Result<(), Failure> {
+    let data = places.data.display();
+    match mount_points(&places.data)?.first() {
+        None => Ok(()),
+        Some(place) if *place == places.data => {
+            Err(Failure::refused(format!("{data} is a mount point, which can't be exchanged"))
+                .because("the data directory has to be a folder inside the file system")
+                .hint("move the cluster one folder down, with the server stopped"))
+        }
+        Some(place) => Err(Failure::refused(format!("{} is a mount point inside the data directory", place.display()))
+            .because("it would stay with the old directory, and what is in it would land on another disk")
+            .hint("mount it beside the data directory, and let a symbolic link lead there")),
+    }
+}
+
 /// What could not be exchanged afterwards is refused before it is copied.
 pub fn refuse_what_cannot_be_exchanged(
     cluster: &Cluster,
     places: &Places,
     arguments: &FetchArguments,
 ) -> Result<(), Failure> {
-    if is_mount_point(&places.data)? {
-        return Err(Failure::refused(format!("{} is a mount point, which can't be exchanged", places.data.display()))
-            .because("the data directory has to be a folder inside the file system")
-            .hint("move the cluster one folder down, with the server stopped"));
-    }
+    refuse_mount_points(places)?;
     let wal = places.data.join(if cluster.major < 10 { "pg_xlog" } else { "pg_wal" });
     if arguments.waldir.is_none() && wal.is_symlink() {
         return Err(Failure::refused(format!(
@@ -228,6 +240,34 @@ pub fn refuse_what_cannot_be_exchanged(
             .hint("say where the copy's go: --tablespace-mapping OLDDIR=NEWDIR"));
     }
     Ok(())
+}
+
+/// Its own settings stay the standby's own, so what ends recovery by itself would make a primary of the copy, and of the
+/// old directory when that is started again.
+pub fn refuse_what_would_promote(cluster: &Cluster) -> Result<(), Failure> {
+    if version::has_recovery_conf(cluster.major) {
+        // There they are in recovery.conf, which is written anew.
+        return Ok(());
+    }
+    let configuration = cluster.configuration()?;
+    let refused = |name: &str, value: &str| {
+        Failure::refused(format!("{} would end its recovery by itself: {name} = {value}", cluster.title()))
+            .because("started on the copy, it would come up as a primary")
+    };
+    for name in ["", "_lsn", "_name", "_time", "_xid"].map(|kind| format!("recovery_target{kind}")) {
+        if let Some(found) = configuration.in_force(&name).filter(|found| !found.value.is_empty()) {
+            return Err(refused(&name, &found.value)
+                .because(format!("it stands in {}:{}", found.file.display(), found.line))
+                .hint(format!("pg-conf unset {} {name}", cluster.option())));
+        }
+    }
+    let trigger = configuration.in_force("promote_trigger_file").filter(|found| !found.value.is_empty());
+    match trigger.map(|found| cluster.data_directory.join(&found.value)) {
+        Some(file) if file.exists() => Err(refused("promote_trigger_file", &file.display().to_string())
+            .because("that file exists")
+            .hint(format!("rm {}", shell_word(file.as_os_str())))),
+        _ => Ok(()),
+    }
 }
 
 /// The standby's bounds below the primary's. A running standby would not come back with them, so it is refused; one

@@ -14,7 +14,8 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 use pg_runbook::cluster::State;
 use pg_runbook::document::{Act, Change};
-use pg_runbook::{Cluster, Failure, Level, Run, durable_file, owner, signals};
+use pg_runbook::invocation::shell_word;
+use pg_runbook::{Cluster, Failure, Level, Run, durable_file, owner, service, signals};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -146,6 +147,7 @@ fn install(
     }
     let incoming = places.incoming();
     fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
+    refuse_what_would_fail_later(cluster, places)?;
     run.lock_folder(&incoming)?;
     let kept = places.next_previous(SystemTime::now());
     let begun = Instant::now();
@@ -186,11 +188,19 @@ fn install(
     Ok(())
 }
 
+/// The time without answers is no time to find out.
+fn refuse_what_would_fail_later(cluster: &Cluster, places: &Places) -> Result<(), Failure> {
+    inspect::refuse_mount_points(places)?;
+    inspect::refuse_what_would_promote(cluster)?;
+    refuse_a_parent_out_of_reach(cluster, places)?;
+    if cluster.has_process() { service::refuse_what_could_not_start(cluster) } else { Ok(()) }
+}
+
 /// Nothing was exchanged: the copy gets its name back, and a server that was stopped is started again.
 fn call_off(cluster: &mut Cluster, places: &Places, kept: &Path, timeout: Duration, failure: Failure) -> Failure {
     let renamed = in_parent(places, || durable_file::rename(kept, &places.incoming()));
     cluster.refresh();
-    let started = if cluster.has_process() { Ok(()) } else { pg_runbook::service::start(cluster, timeout) };
+    let started = if cluster.has_process() { Ok(()) } else { service::start(cluster, timeout) };
     let told = failure.while_doing(format!("{} was not exchanged", cluster.title()));
     renamed.and(started).err().into_iter().fold(told, |told, second| told.because(format!("and then: {second}")))
 }
@@ -212,7 +222,7 @@ fn go_back(
             Marker { started: true, ..marker }.put(kept)?;
         }
         in_parent(places, || durable_file::rename(kept, &places.incoming()))?;
-        pg_runbook::service::start(cluster, timeout)
+        service::start(cluster, timeout)
     };
     let result = back();
     run.set_cluster(cluster);
@@ -227,8 +237,38 @@ fn go_back(
     }
 }
 
-/// Work in the folder above the data directory, as the owner where the owner may, else with the starter's rights.
+/// Work in the folder above the data directory, as the owner where the owner may, else as root where that is safe.
 pub fn in_parent<T>(places: &Places, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let may = faccessat(AT_FDCWD, places.parent(), AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok();
-    if may { work() } else { owner::as_started(work) }
+    if owner_may_write(places) {
+        return work();
+    }
+    let denied = Failure::failed(format!("work in {}: permission denied", places.parent().display()));
+    durable_file::in_the_owners_stead(&places.incoming(), denied, work)
+}
+
+fn owner_may_write(places: &Places) -> bool {
+    faccessat(AT_FDCWD, places.parent(), AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+}
+
+/// What the exchange needs of the folder above is looked at before anything is copied or stopped.
+pub fn refuse_a_parent_out_of_reach(cluster: &Cluster, places: &Places) -> Result<(), Failure> {
+    let parent = places.parent().display();
+    if owner_may_write(places) {
+        return Ok(());
+    }
+    let refused = |why: String| {
+        Err(Failure::refused(format!("nothing can be put beside {}", places.data.display())).because(why))
+    };
+    if !owner::started_by_root() {
+        return refused(format!("{} may not write into {parent}", cluster.owner))
+            .map_err(|failure| failure.hint("run this as root: sudo pg-basebackup-swap …"));
+    }
+    if owner::as_started(|| Ok(durable_file::only_root_leads_to(&places.incoming())))? {
+        return Ok(());
+    }
+    refused(format!(
+        "{} may not write into {parent}, and somebody other than root can change where that leads",
+        cluster.owner
+    ))
+    .map_err(|failure| failure.hint(format!("chown {}: {}", cluster.owner, shell_word(places.parent().as_os_str()))))
 }

@@ -84,11 +84,13 @@ impl Places {
     }
 }
 
-/// Whether something is mounted at this very folder (`/proc/self/mountinfo`, `proc_pid_mountinfo(5)`).
-pub fn is_mount_point(folder: &Path) -> Result<bool, Failure> {
+/// What is mounted at a folder or below it, the folder itself first (`/proc/self/mountinfo`, `proc_pid_mountinfo(5)`).
+pub fn mount_points(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let text = std::fs::read_to_string("/proc/self/mountinfo").attempt(|| "read /proc/self/mountinfo")?;
-    let folder = folder.to_string_lossy();
-    Ok(text.lines().filter_map(|line| line.split(' ').nth(4)).any(|place| unescape(place) == folder))
+    let places = text.lines().filter_map(|line| line.split(' ').nth(4)).map(|place| PathBuf::from(unescape(place)));
+    let mut found: Vec<PathBuf> = places.filter(|place| place.starts_with(folder)).collect();
+    found.sort();
+    Ok(found)
 }
 
 /// Blanks, tabs, line ends and backslashes come as `\040` and the like.
@@ -113,8 +115,8 @@ mod tests {
 
     #[test]
     fn knows_a_mount_point_from_a_folder() {
-        assert!(is_mount_point(Path::new("/proc")).unwrap());
-        assert!(!is_mount_point(Path::new("/proc/self")).unwrap());
+        assert_eq!(mount_points(Path::new("/proc")).unwrap()[0], Path::new("/proc"));
+        assert!(mount_points(Path::new("/proc/self")).unwrap().is_empty());
         assert_eq!(unescape("/mnt/with\\040blank"), "/mnt/with blank");
     }
 }

@@ -6,11 +6,11 @@ use crate::args::{CreateArguments, LayoutName};
 use pg_runbook::cluster::{self, Cluster, Layout, Role, State, debian, host, plain, programs};
 use pg_runbook::configuration::ConfFile;
 use pg_runbook::document::{Act, Change};
-use pg_runbook::invocation::Invocation;
+use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::owner::{self, Owner};
 use pg_runbook::{Attempt, Failure, Level, Run, durable_file};
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const CREATE: Act = Act { plain: "create", past: "created" };
@@ -204,8 +204,8 @@ fn make(run: &mut Run, arguments: &CreateArguments, plan: &Plan) -> Result<Optio
     match plan.cluster.layout {
         Layout::Debian => make_debian(arguments, plan)?,
         Layout::Plain => {
-            make_folder(plan)?;
             owner::act_as(&plan.owner)?;
+            make_folder(plan)?;
             run.lock_folder(&plan.cluster.data_directory)?;
             if let Some(others) = existing_plain(&plan.cluster.data_directory)? {
                 return Ok(Some(others));
@@ -248,23 +248,25 @@ fn make_debian(arguments: &CreateArguments, plan: &Plan) -> Result<(), Failure> 
     invocation.run().map(drop)
 }
 
-/// Folders that root makes on the way belong to the cluster's owner, who stages copies there later.
+/// Folders that are made on the way belong to the cluster's owner, who stages copies there later. What root finds there
+/// is given to the owner only where nobody else can change what the path means.
 fn make_folder(plan: &Plan) -> Result<(), Failure> {
     let folder = &plan.cluster.data_directory;
-    owner::as_started(|| {
-        let missing: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
-        durable_file::make_folder(folder)?;
-        if owner::started_by_root() {
-            for made in missing {
-                chown(made, Some(plan.owner.uid.as_raw()), Some(plan.owner.gid.as_raw()))
-                    .attempt(|| format!("give {made:?} to {}", plan.owner.name))?;
-            }
-            let empty = folder.as_path();
-            chown(empty, Some(plan.owner.uid.as_raw()), Some(plan.owner.gid.as_raw()))
-                .attempt(|| format!("give {empty:?} to {}", plan.owner.name))?;
-        }
-        Ok(())
-    })
+    let missing: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    for made in missing.iter().rev() {
+        durable_file::make_owners_folder(made)?;
+    }
+    let found = std::fs::metadata(folder).attempt(|| format!("look at {folder:?}"))?;
+    if !owner::started_by_root() || found.uid() == plan.owner.uid.as_raw() {
+        return Ok(());
+    }
+    let denied = Failure::refused(format!("{folder:?} belongs to another user than {}", plan.owner.name));
+    let word = shell_word(folder.as_os_str());
+    let given = durable_file::in_the_owners_stead(folder, denied, || {
+        let real = std::fs::canonicalize(folder).attempt(|| format!("find the folder {folder:?}"))?;
+        durable_file::give_to_owner(&real)
+    });
+    given.map_err(|failure| failure.hint(format!("if it is meant: chown {}: {word}", plan.owner.name)))
 }
 
 fn make_plain(arguments: &CreateArguments, plan: &Plan) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
 //! Files that are either as they were or as they should be, whatever happens in between; the only writer of files.
 //!
 //! What must always hold: a file is replaced by a complete and synced one under the same name, with the same owner and
-//! mode; a symbolic link stays one and what it points at is replaced; unchanged contents are not written.
+//! mode; a symbolic link stays one and what it points at is replaced; unchanged contents are not written. Root acts in
+//! an owner's stead only where nobody but root decides what the path means: an owner's link never leads it elsewhere.
 
 #![allow(clippy::disallowed_methods)] // The door itself.
 
 use crate::failure::{Attempt, Failure};
+use crate::invocation::shell_word;
 use crate::owner::{self, Owner};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -34,9 +36,9 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
     };
     match write_beside(&target, bytes, mode, old.as_ref(), None) {
         // /etc/postgresql may belong to root while the server's owner only reads it: root may, the owner can't.
-        Err(Trouble::Denied(_)) if owner::started_by_root() => {
+        Err(Trouble::Denied(failure)) if owner::started_by_root() => {
             let heir = owner::acting();
-            owner::as_started(|| {
+            in_the_owners_stead(path, failure, || {
                 write_beside(&target, bytes, mode, old.as_ref(), heir.as_ref()).map_err(Trouble::into_failure)
             })
         }
@@ -44,6 +46,71 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
     }
     .map_err(|failure| failure.while_doing(format!("replace {path:?}")))?;
     Ok(true)
+}
+
+/// Does with root's rights what the owner was denied, where it is safe.
+pub fn in_the_owners_stead<T>(
+    path: &Path,
+    denied: Failure,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if !owner::started_by_root() || owner::acting().is_none() {
+        return Err(denied);
+    }
+    owner::as_started(|| {
+        if only_root_leads_to(path) {
+            return work();
+        }
+        Err(denied.because(format!(
+            "root does not do it in the owner's stead: somebody else can change where {} leads",
+            path.display()
+        )))
+    })
+}
+
+/// Whether nobody but root decides what a path means: each folder on the way and each link is root's, and nobody else
+/// may write there (or, as in /tmp, not rename what is root's).
+#[must_use]
+pub fn only_root_leads_to(path: &Path) -> bool {
+    let mut ahead = names(path);
+    let mut here = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        let next = here.join(&name);
+        let Ok(found) = fs::symlink_metadata(&next) else { return ahead.is_empty() };
+        if found.is_symlink() {
+            links += 1;
+            let Ok(target) = fs::read_link(&next) else { return false };
+            if found.uid() != 0 || links > 40 {
+                return false;
+            }
+            if target.is_absolute() {
+                here = PathBuf::from("/");
+            }
+            ahead.extend(names(&target));
+            continue;
+        }
+        if ahead.is_empty() {
+            return true;
+        }
+        let others_write = found.mode() & 0o002 != 0 || found.mode() & 0o020 != 0 && found.gid() != 0;
+        if found.uid() != 0 || others_write && found.mode() & 0o1000 == 0 {
+            return false;
+        }
+        here = next;
+    }
+    true
+}
+
+/// A path's names, the last one first.
+fn names(path: &Path) -> Vec<std::ffi::OsString> {
+    use std::path::Component;
+    let wanted = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(wanted).map(|part| part.as_os_str().to_owned()).rev().collect()
 }
 
 /// Sets a file's mode, its contents untouched; of a symbolic link, that of what it points at.
@@ -179,9 +246,57 @@ pub fn make_folder(path: &Path) -> Result<(), Failure> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).attempt(|| format!("make the folder {path:?}"))
 }
 
-/// Opens a file to append to it, made with `mode` where it isn't there.
+/// Makes one folder for the owner that the tool acts as, and for nobody else.
+pub fn make_owners_folder(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let create = || fs::DirBuilder::new().mode(0o700).create(path);
+    let doing = || format!("make the folder {path:?}");
+    match create() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let denied = Err::<(), _>(error).attempt(doing).unwrap_err();
+            let word = shell_word(path.as_os_str());
+            let name = owner::acting().map(|owner| owner.name).unwrap_or_default();
+            let denied = match name.as_str() {
+                "" => denied,
+                name => denied.hint(format!("make it yourself: mkdir -m 700 {word} && chown {name}: {word}")),
+            };
+            in_the_owners_stead(path, denied, || {
+                create().attempt(doing)?;
+                give_to_owner(path)
+            })
+        }
+        made => made.attempt(doing),
+    }
+}
+
+/// Gives a folder to the owner that the tool acts as; root's to call, inside [`owner::as_started`].
+pub fn give_to_owner(folder: &Path) -> Result<(), Failure> {
+    let Some(owner) = owner::acting() else { return Ok(()) };
+    let doing = || format!("give {folder:?} to {}", owner.name);
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_DIRECTORY);
+    let opened = options.open(folder).attempt(doing)?;
+    fchown(&opened, Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).attempt(doing)
+}
+
+/// Opens a file to append to it, made with `mode` where it isn't there, for the owner that the tool acts as.
 pub fn append_to(path: &Path, mode: u32) -> Result<File, Failure> {
-    OpenOptions::new().append(true).create(true).mode(mode).open(path).attempt(|| format!("append to {path:?}"))
+    let doing = || format!("append to {path:?}");
+    let mut options = OpenOptions::new();
+    options.append(true).mode(mode);
+    match options.clone().create(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let denied = Err::<File, _>(error).attempt(doing).unwrap_err();
+            in_the_owners_stead(path, denied, || {
+                let file = options.create_new(true).open(path).attempt(doing)?;
+                if let Some(owner) = owner::acting() {
+                    fchown(&file, Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).attempt(doing)?;
+                }
+                Ok(file)
+            })
+        }
+        opened => opened.attempt(doing),
+    }
 }
 
 #[cfg(test)]
@@ -246,6 +361,24 @@ mod tests {
         set_mode(&link, 0o600).unwrap();
         assert_eq!(fs::metadata(&real).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(fs::read(&real).unwrap(), b"x");
+    }
+
+    #[test]
+    fn only_root_leads_to_what_nobody_else_can_redirect() {
+        if !owner::started_by_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        assert!(only_root_leads_to(&file));
+        symlink("/etc", folder.path().join("roots")).unwrap();
+        assert!(only_root_leads_to(&folder.path().join("roots/new")));
+        let theirs = folder.path().join("theirs");
+        symlink("/etc", &theirs).unwrap();
+        std::os::unix::fs::lchown(&theirs, Some(65534), Some(65534)).unwrap();
+        assert!(!only_root_leads_to(&theirs.join("new")));
+        std::os::unix::fs::chown(folder.path(), Some(65534), Some(65534)).unwrap();
+        assert!(!only_root_leads_to(&file));
     }
 
     #[test]

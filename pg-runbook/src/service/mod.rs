@@ -254,10 +254,25 @@ fn pg_ctl(cluster: &Cluster, verb: &str, timeout: Duration) -> Result<crate::inv
     invocation.run()
 }
 
+/// Looks, while the server still runs, whether it could be started again: its program, and where its messages go.
+pub fn refuse_what_could_not_start(cluster: &Cluster) -> Result<(), Failure> {
+    if Manager::of(cluster)? != Manager::PgCtl {
+        return Ok(());
+    }
+    let ready = programs::server(cluster.major, "pg_ctl").and_then(|_| startup_log(&cluster.data_directory));
+    ready.map(drop).map_err(|failure| {
+        let failure = failure.while_doing(format!("{} could not be started again once it is stopped", cluster.title()));
+        Failure { code: crate::Code::Refused, ..failure }
+    })
+}
+
 /// Beside the data directory, made here so that it is for the owner's eyes only.
 fn startup_log(data_directory: &Path) -> Result<PathBuf, Failure> {
     let path = plain::log_file(data_directory);
-    crate::durable_file::append_to(&path, 0o600)?;
+    crate::durable_file::append_to(&path, 0o600).map_err(|failure| {
+        let word = crate::invocation::shell_word(path.as_os_str());
+        failure.hint(format!("the server's owner has to write there, as root: touch {word} && chown USER {word}"))
+    })?;
     Ok(path)
 }
 
