@@ -88,7 +88,7 @@ pub struct FetchArguments {
     /// The password file [default: the document's, else the owner's ~/.pgpass]
     #[arg(long, value_name = "FILE")]
     pub passfile: Option<PathBuf>,
-    /// Have the copy and then the standby use this replication slot, which must exist
+    /// Have the standby use this replication slot, which must exist; '' is none [default: the document's, else its own]
     #[arg(short = 'S', long, value_name = "SLOT")]
     pub slot: Option<String>,
     /// How the primary makes its checkpoint

@@ -67,7 +67,7 @@ pub fn bring(
     let copied =
         copy(run, cluster, &partial, source, arguments).and_then(|()| make_standby(cluster, places, &partial, source));
     if let Err(failure) = copied {
-        install::in_parent(places, || durable_file::remove_tree(&partial))?;
+        remove(places, &partial)?;
         return Err(failure);
     }
     let bytes = size(&partial);
@@ -94,10 +94,35 @@ fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
     for (folder, what) in cut_off.chain([(places.incoming(), "an earlier copy")]) {
         if folder.exists() {
             run.say(&format!("removing {what}: {}", folder.display()));
-            install::in_parent(places, || durable_file::remove_tree(&folder))?;
+            remove(places, &folder)?;
         }
     }
     Ok(())
+}
+
+/// A copy, and the write-ahead log that was put elsewhere for it (`--waldir`, into a folder that was new or empty).
+fn remove(places: &Places, copy: &Path) -> Result<(), Failure> {
+    let link = copy.join("pg_wal");
+    let elsewhere = std::fs::read_link(&link).ok().filter(|folder| folder.is_absolute() && holds_only_wal(folder));
+    if let Some(folder) = elsewhere
+        && std::fs::canonicalize(&folder).ok() != std::fs::canonicalize(places.data.join("pg_wal")).ok()
+    {
+        durable_file::empty_folder(&folder)?;
+        // The folder above may be root's; an empty one is as good as none.
+        let _ = durable_file::remove_empty_folder(&folder);
+    }
+    install::in_parent(places, || durable_file::remove_tree(copy))
+}
+
+/// Segments (24 hexadecimal digits, `.partial`, `.backup`), timeline histories and folders of the server's own.
+fn holds_only_wal(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().all(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let number = name.split('.').next().unwrap_or_default();
+        matches!(name.as_str(), "archive_status" | "summaries")
+            || matches!(number.len(), 8 | 24) && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 fn copy(
@@ -125,14 +150,14 @@ fn copy(
             "--pgdata",
         ])
         .arg(partial);
-    if let Some(slot) = &source.slot {
+    if let Some(slot) = source.slot.as_ref().filter(|_| !source.slot_is_busy) {
         invocation = invocation.args(["--slot", slot]);
     }
     if let Some(rate) = &arguments.max_rate {
         invocation = invocation.args(["--max-rate", rate]);
     }
     if let Some(folder) = &arguments.waldir {
-        invocation = invocation.arg("--waldir").arg(folder);
+        invocation = invocation.arg("--waldir").arg(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
     }
     invocation = arguments
         .tablespace_mapping

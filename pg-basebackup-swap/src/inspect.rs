@@ -22,20 +22,24 @@ pub struct Source {
     pub primary: Primary,
     /// The slot that the standby is to use.
     pub slot: Option<String>,
+    /// Whether the old standby uses it while the copy is fetched: the copy then has a temporary one.
+    pub slot_is_busy: bool,
 }
 
 impl Source {
     /// Finds it by the command line and the document, and asks it.
-    pub fn find(run: &Run, cluster: &Cluster, arguments: &FetchArguments) -> Result<Self, Failure> {
+    pub fn find(run: &mut Run, cluster: &Cluster, arguments: &FetchArguments) -> Result<Self, Failure> {
         let owner = cluster.owner()?;
         let defaults = Defaults { home: Some(owner.home), user: Some(owner.name), ..Defaults::default() };
-        let told = run.document.primary.as_ref();
+        let told = run.document.primary.clone();
+        let told = told.as_ref();
         let mut target = replication::target(&arguments.connection, told, &defaults)?;
         if let Some(file) = &arguments.passfile {
             target.passfile = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()));
         }
         let primary = Walsender::new(target.clone())?.describe()?;
         let slot = arguments.slot.clone().or_else(|| told.and_then(|told| told.slot.clone()));
+        let slot = slot.filter(|slot| !slot.is_empty());
         let expected = told.and_then(|told| told.system_identifier.clone());
         if let (Some(expected), Some(found)) = (expected, &primary.system_identifier)
             && expected != *found
@@ -44,7 +48,25 @@ impl Source {
                 .because(format!("the document's primary has the system identifier {expected}"))
                 .hint("advertise the primary anew: pg-cluster advertise --host HOST"));
         }
-        Ok(Self { target, primary, slot })
+        let mut source = Self { target, primary, slot, slot_is_busy: false };
+        let own = own_slot(cluster)?;
+        let same = cluster.system_identifier.is_some() && cluster.system_identifier == source.primary.system_identifier;
+        if arguments.slot.is_none() && source.slot.is_none() && same {
+            source.keep_slot(run, cluster, own.as_deref())?;
+        }
+        source.slot_is_busy = source.slot == own && cluster.has_process();
+        Ok(source)
+    }
+
+    /// A slot that nobody uses any more keeps the primary's WAL until its disk is full, so the standby's own stays.
+    fn keep_slot(&mut self, run: &mut Run, cluster: &Cluster, own: Option<&str>) -> Result<(), Failure> {
+        let Some(own) = own else { return Ok(()) };
+        if Walsender::new(self.target.clone())?.has_slot(own, self.primary.major.unwrap_or_default())? == Some(false) {
+            run.warn(format!("{} used the replication slot {own:?}, which the primary doesn't have", cluster.title()));
+        } else {
+            self.slot = Some(own.to_owned());
+        }
+        Ok(())
     }
 
     /// The primary's system identifier.
@@ -75,6 +97,10 @@ impl Source {
             .hint(format!("pg-cluster create {major}/NAME, for a standby of the primary's version")));
         }
         let Some(slot) = &self.slot else { return Ok(()) };
+        if !slot.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) {
+            return Err(Failure::usage(format!("{slot:?} can't be a replication slot's name"))
+                .because("it has lower-case letters, digits and underscores only"));
+        }
         if Walsender::new(self.target.clone())?.has_slot(slot, major)? == Some(false) {
             return Err(Failure::refused(format!("the primary has no physical replication slot {slot:?}"))
                 .hint(format!("on the primary: psql -c \"SELECT pg_create_physical_replication_slot('{slot}')\"")));
@@ -163,14 +189,31 @@ fn recovers_to_a_point(cluster: &Cluster) -> Result<Option<&'static str>, Failur
         let left = if there("recovery.signal") { "recovery.signal" } else { "recovery.conf" };
         return Ok((!there("standby.signal")).then_some(left));
     }
+    let on = in_recovery_conf(cluster, "standby_mode")?.is_some_and(|value| is_true(&value));
+    Ok((!on).then_some("recovery.conf"))
+}
+
+/// What the last line of that name in recovery.conf says.
+fn in_recovery_conf(cluster: &Cluster, wanted: &str) -> Result<Option<String>, Failure> {
     let bytes = durable_file::read(&cluster.data_directory.join("recovery.conf"))?.unwrap_or_default();
     let file = ConfFile::parse(&bytes);
-    let on = file.entries().iter().rev().find_map(|entry| match &entry.kind {
-        EntryKind::Assignment { name, value, .. } if name == "standby_mode" => Some(is_true(value)),
+    Ok(file.entries().iter().rev().find_map(|entry| match entry.kind.clone() {
+        EntryKind::Assignment { name, value } if name == wanted => Some(value),
         _ => None,
-    });
-    let on = on.unwrap_or_default();
-    Ok((!on).then_some("recovery.conf"))
+    }))
+}
+
+/// The slot that the cluster, if it is a standby, uses now.
+fn own_slot(cluster: &Cluster) -> Result<Option<String>, Failure> {
+    if cluster.role != Some(Role::Standby) {
+        return Ok(None);
+    }
+    let slot = if version::has_recovery_conf(cluster.major) {
+        in_recovery_conf(cluster, "primary_slot_name")?
+    } else {
+        cluster.configuration()?.in_force("primary_slot_name").map(|found| found.value.clone())
+    };
+    Ok(slot.filter(|slot| !slot.is_empty()))
 }
 
 /// As `parse_bool` takes it: also any beginning that is not ambiguous.
@@ -224,6 +267,15 @@ pub fn refuse_what_cannot_be_exchanged(
     arguments: &FetchArguments,
 ) -> Result<(), Failure> {
     refuse_mount_points(places)?;
+    if let Some(folder) = &arguments.waldir
+        && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+    {
+        return Err(Failure::refused(format!(
+            "the folder for the copy's write-ahead log is not empty: {}",
+            folder.display()
+        ))
+        .hint("name a new one: --waldir DIRECTORY"));
+    }
     let wal = places.data.join(if cluster.major < 10 { "pg_xlog" } else { "pg_wal" });
     if arguments.waldir.is_none() && wal.is_symlink() {
         return Err(Failure::refused(format!(
@@ -231,7 +283,8 @@ pub fn refuse_what_cannot_be_exchanged(
             cluster.title(),
             wal.display()
         ))
-        .hint("say where the copy's goes: --waldir DIRECTORY (new, on the same file system as the old one's)"));
+        .because("the copy's needs a place of its own")
+        .hint("say where: --waldir DIRECTORY (a new one: the old one's is kept with the old data directory)"));
     }
     let tablespaces =
         std::fs::read_dir(places.data.join("pg_tblspc")).is_ok_and(|mut entries| entries.next().is_some());

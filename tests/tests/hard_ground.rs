@@ -2,7 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
-use tests::{Sandbox, on_the_machines_own, pair};
+use std::os::unix::fs::symlink;
+use tests::{Sandbox, is_root, on_the_machines_own, pair, pair_in, skip};
 
 on_the_machines_own!(
     a_standby_that_takes_no_connections_is_known_by_its_processes,
@@ -11,6 +12,11 @@ on_the_machines_own!(
     a_running_standby_without_its_signal_is_told_to_put_it_back,
     a_recovery_to_a_point_in_time_is_no_standby,
     a_cluster_is_not_made_a_copy_of_itself,
+    settings_that_end_recovery_are_refused_before_anything_is_touched,
+    a_folder_that_root_owns_is_good_enough_for_root_and_refused_to_the_owner,
+    root_does_not_follow_an_owners_link,
+    the_standbys_slot_stays_and_serves_the_old_standby_meanwhile,
+    a_write_ahead_log_elsewhere_gets_a_new_place_each_time,
 );
 
 fn a_standby_that_takes_no_connections_is_known_by_its_processes(sandbox: &Sandbox) {
@@ -76,4 +82,87 @@ fn a_cluster_is_not_made_a_copy_of_itself(sandbox: &Sandbox) {
     std::fs::write(&pair.passfile, lines).expect("write");
     let refused = pair.swap("run").args(["--force", "-p", &port]).run().expect_code(3);
     assert!(refused.error().contains("a copy of itself"), "{refused}");
+}
+
+fn settings_that_end_recovery_are_refused_before_anything_is_touched(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.swap("fetch").arg("--force").run().success();
+    let (started, own) = (pair.standby.started(), pair.standby.read("postgresql.conf"));
+    pair.standby.append("postgresql.conf", "recovery_target = 'immediate'\nrecovery_target_action = 'promote'\n");
+    for verb in ["run", "swap"] {
+        let command = pair.swap(verb);
+        let command = if verb == "run" { command.arg("--force") } else { command };
+        let refused = command.run().expect_code(3).expect_error("recovery_target = immediate");
+        assert!(refused.hint().starts_with("pg-conf unset -D"), "{refused}");
+    }
+    if pair.standby.major < 16 {
+        std::fs::write(pair.standby.data.join("postgresql.conf"), own).expect("write");
+        pair.standby.append("postgresql.conf", "promote_trigger_file = 'now'\n");
+        pair.standby.append("now", "");
+        pair.swap("swap").run().expect_code(3).expect_error("promote_trigger_file");
+    }
+    assert_eq!(started, pair.standby.started());
+}
+
+fn a_folder_that_root_owns_is_good_enough_for_root_and_refused_to_the_owner(sandbox: &Sandbox) {
+    if !is_root() {
+        return skip("only root can own a folder");
+    }
+    let folder = tempfile::Builder::new().prefix("pg-runbook-roots-").tempdir_in("/tmp").expect("a folder");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("set the mode");
+    let pair = pair_in(sandbox, &folder.path().join("standby").display().to_string());
+    pair.swap("run").arg("--force").run().success().expect_changed(true);
+    pair.streams();
+    let command = pair.swap("run").args(["--force", "--output", "json"]).as_owner();
+    let refused = command.run().expect_code(3).expect_error("may not write into");
+    assert!(pair.beside("partial").is_empty(), "{refused}");
+    pair.standby.tool("stop").run().success();
+}
+
+fn root_does_not_follow_an_owners_link(sandbox: &Sandbox) {
+    if !is_root() {
+        return skip("only root has rights to lend");
+    }
+    let primary = sandbox.cluster("primary").start();
+    let roots = tempfile::tempdir_in("/var/tmp").expect("a folder of root's");
+    let (secret, link) = (sandbox.file("secret", "swordfish\n"), sandbox.path().join("pgpass"));
+    symlink(roots.path().join("new"), &link).expect("a link");
+    std::os::unix::fs::lchown(&link, Some(sandbox.account.uid), None).expect("the owner's link");
+    let set = primary.other_tool("pg-pass", "set").args(["-h", "db1", "-U", "replicator", "--passfile"]).arg(&link);
+    set.arg("--password-file").arg(&secret).run().expect_code(1).expect_error("root does not do it");
+    let below = sandbox.path().join("below");
+    symlink(roots.path(), &below).expect("a link");
+    std::os::unix::fs::lchown(&below, Some(sandbox.account.uid), None).expect("the owner's link");
+    let create = sandbox.tool("pg-cluster").args(["create", "--layout", "plain", "-p"]).arg(sandbox.port().to_string());
+    create.arg("-D").arg(&below).run().expect_code(3).expect_hint("chown");
+    let owner = std::os::unix::fs::MetadataExt::uid(&roots.path().metadata().expect("look"));
+    assert_eq!((owner, std::fs::read_dir(roots.path()).expect("read").count()), (0, 0));
+}
+
+fn the_standbys_slot_stays_and_serves_the_old_standby_meanwhile(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.primary.sql("SELECT pg_create_physical_replication_slot('mine')");
+    for slot in [&["--slot", "mine"][..], &["--slot", "mine"], &[]] {
+        pair.swap("run").arg("--force").args(slot).run().success().expect_changed(true);
+        assert_eq!(pair.standby.sql("SHOW primary_slot_name"), "mine");
+        assert_eq!(pair.primary.sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'mine'"), "t");
+    }
+    pair.swap("run").args(["--force", "--slot", ""]).run().success();
+    assert_eq!(pair.standby.sql("SHOW primary_slot_name"), "");
+    pair.swap("run").args(["--force", "--slot", "No Name"]).run().expect_code(2);
+}
+
+fn a_write_ahead_log_elsewhere_gets_a_new_place_each_time(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    let wal = sandbox.folder("wal");
+    let run = |more: &[&str]| pair.swap("run").arg("--force").args(more).run();
+    run(&["--waldir", "wal/1"]).success();
+    assert_eq!(std::fs::read_link(pair.standby.data.join("pg_wal")).expect("a link"), wal.join("1"));
+    run(&[]).expect_code(3).expect_hint("--waldir");
+    run(&["--waldir", "wal/1"]).expect_code(3).expect_error("not empty");
+    pair.swap("fetch").args(["--force", "--waldir", "wal/2"]).run().success();
+    run(&["--waldir", "wal/3"]).success();
+    assert!(!wal.join("2").exists(), "the write-ahead log of a copy that was never installed is gone");
+    pair.streams();
 }
