@@ -5,6 +5,7 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use pg_runbook::cluster::plain;
 use pg_runbook::{Attempt, Failure, durable_file};
 use std::path::Path;
 
@@ -23,15 +24,13 @@ pub fn exchange(one: &Path, other: &Path) -> Result<(), Failure> {
 }
 
 fn by_renames(one: &Path, other: &Path) -> Result<(), Failure> {
-    let mut aside = one.as_os_str().to_owned();
-    aside.push(".aside");
-    let aside = Path::new(&aside);
-    durable_file::rename(one, aside)?;
+    let aside = plain::aside(one);
+    durable_file::rename(one, &aside)?;
     if let Err(failure) = durable_file::rename(other, one) {
-        durable_file::rename(aside, one)?;
+        durable_file::rename(&aside, one)?;
         return Err(failure);
     }
-    durable_file::rename(aside, other)
+    durable_file::rename(&aside, other)
 }
 
 #[cfg(test)]

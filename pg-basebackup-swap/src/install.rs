@@ -12,7 +12,7 @@ use crate::places::Places;
 use crate::streaming;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
-use pg_runbook::cluster::State;
+use pg_runbook::cluster::{State, plain};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::shell_word;
 use pg_runbook::{Cluster, Failure, Level, Run, durable_file, owner, service, signals};
@@ -44,8 +44,10 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
         Standing::Down => {
             run.need(Level::Start, &cluster.title());
             run.message(format!(
-                "{} already is a standby of this primary, and is down; nothing was copied (--force clones it anew)",
-                cluster.title()
+                "{} already is a standby of this primary, and is down; nothing was copied (pg-cluster start {}, or --force \
+                 to clone it anew)",
+                cluster.title(),
+                cluster.option()
             ));
             return Ok(());
         }
@@ -106,6 +108,13 @@ pub fn only_planned(run: &mut Run, cluster: &Cluster) -> bool {
 fn put_in_order(run: &Run, places: &Places) -> Result<(), Failure> {
     if Marker::of(&places.data)?.is_some() {
         Marker::take_out(&places.data)?;
+    }
+    // Cut off between the second and the third of three renames.
+    let aside = plain::aside(&places.data);
+    if aside.join("PG_VERSION").exists() {
+        let kept = places.next_previous(SystemTime::now());
+        run.say(&format!("{} is an old data directory; it is kept as {}", aside.display(), kept.display()));
+        in_parent(places, || durable_file::rename(&aside, &kept))?;
     }
     for kept in places.kept() {
         if Marker::of(&kept)?.is_some() && !places.incoming().exists() {

@@ -33,7 +33,8 @@ pub fn status(run: &mut Run) -> Result<(), Failure> {
         }
     }
     for kept in places.kept() {
-        folders.push(look("kept old directory", &kept)?);
+        let what = if Marker::of(&kept)?.is_some() { "a copy that was not installed" } else { "kept old directory" };
+        folders.push(look(what, &kept)?);
     }
     for folder in &folders {
         run.account(format!("{:>8} MB  {:<33} {}", folder.bytes / 1_000_000, folder.what, folder.directory.display()));

@@ -146,6 +146,7 @@ fn no_user(arguments: &CreateArguments) -> Failure {
 
 /// A data directory is found, an empty folder is none yet, anything else is not ours to fill.
 fn existing_plain(folder: &Path) -> Result<Option<Cluster>, Failure> {
+    plain::refuse_one_aside(folder)?;
     if folder.join("PG_VERSION").exists() {
         return cluster::at(folder).map(Some);
     }

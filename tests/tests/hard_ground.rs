@@ -17,6 +17,7 @@ on_the_machines_own!(
     root_does_not_follow_an_owners_link,
     the_standbys_slot_stays_and_serves_the_old_standby_meanwhile,
     a_write_ahead_log_elsewhere_gets_a_new_place_each_time,
+    an_exchange_by_renames_that_was_cut_off_loses_nothing,
 );
 
 fn a_standby_that_takes_no_connections_is_known_by_its_processes(sandbox: &Sandbox) {
@@ -165,4 +166,22 @@ fn a_write_ahead_log_elsewhere_gets_a_new_place_each_time(sandbox: &Sandbox) {
     run(&["--waldir", "wal/3"]).success();
     assert!(!wal.join("2").exists(), "the write-ahead log of a copy that was never installed is gone");
     pair.streams();
+}
+
+fn an_exchange_by_renames_that_was_cut_off_loses_nothing(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.standby.tool("stop").run().success();
+    let aside = pair.standby.data.with_file_name("standby.aside");
+    // After the first rename: nothing is under the name, and nothing may take it.
+    std::fs::rename(&pair.standby.data, &aside).expect("rename");
+    let refused = pair.swap("run").run().expect_code(3).expect_error("lies aside");
+    assert!(refused.hint().starts_with("mv "), "{refused}");
+    pair.standby.create_command().run().expect_code(3).expect_error("lies aside");
+    // After the second: the copy is in place, and the old directory still lies aside.
+    std::fs::rename(&aside, &pair.standby.data).expect("rename");
+    let copied = std::process::Command::new("cp").arg("-a").arg(&pair.standby.data).arg(&aside).status();
+    assert!(copied.expect("run cp").success());
+    let kept = pair.beside("previous").len();
+    pair.swap("run").run().success();
+    assert_eq!((pair.beside("previous").len(), aside.exists()), (kept + 1, false));
 }

@@ -57,7 +57,31 @@ fn config_file(folder: &Path) -> PathBuf {
     named.map_or_else(|| folder.join("postgresql.conf"), PathBuf::from)
 }
 
+/// Where the data directory is for the moment between two renames, on a file system that can't exchange.
+#[must_use]
+pub fn aside(data_directory: &Path) -> PathBuf {
+    let mut name = data_directory.as_os_str().to_owned();
+    name.push(".aside");
+    PathBuf::from(name)
+}
+
+/// A data directory that an exchange, cut off between two renames, left under its other name: nothing may take its
+/// place.
+pub fn refuse_one_aside(folder: &Path) -> Result<(), Failure> {
+    let aside = aside(folder);
+    if folder.exists() || !aside.join("PG_VERSION").exists() {
+        return Ok(());
+    }
+    let word = |path: &Path| crate::invocation::shell_word(path.as_os_str());
+    Err(Failure::refused(format!("{} lies aside, as {}", folder.display(), aside.display()))
+        .because("an exchange of directories was cut off between two renames; nothing is lost")
+        .hint(format!("mv {} {}", word(&aside), word(folder))))
+}
+
 fn missing(folder: &Path, failure: &Failure) -> Failure {
+    if let Err(aside) = refuse_one_aside(folder) {
+        return aside;
+    }
     Failure::usage(format!("{} is not a data directory", folder.display()))
         .because(failure.causes.join(": "))
         .hint(format!("pg-cluster create --layout plain -D {}", crate::invocation::shell_word(folder.as_os_str())))
