@@ -13,7 +13,7 @@ use nix::sys::statvfs::statvfs;
 use pg_runbook::cluster::{major_of, programs, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
-use pg_runbook::invocation::Invocation;
+use pg_runbook::invocation::{Completed, Invocation, last_lines, shell_word};
 use pg_runbook::server::parameters::quote_value;
 use pg_runbook::{Attempt, Cluster, Failure, Run, durable_file};
 use std::path::Path;
@@ -138,7 +138,6 @@ fn copy(
         Checkpoint::Spread => "spread",
     };
     let mut invocation = Invocation::new(program)
-        .with_its_children()
         .args([
             "--wal-method=stream",
             "--no-password",
@@ -165,7 +164,8 @@ fn copy(
         .fold(invocation, |invocation, mapping| invocation.args(["--tablespace-mapping", mapping]));
     let free = free_bytes(partial)?;
     let bar = Bar::new(run.common.quiet);
-    let (mut total, mut other_lines) = (None, String::new());
+    let mut other_lines = String::new();
+    let mut expected = 0;
     let completed = invocation.watch(&mut |line| {
         let Some(progress) = progress::parse(line) else {
             other_lines.push_str(line);
@@ -173,18 +173,19 @@ fn copy(
             return Ok(());
         };
         bar.show(progress);
-        total = Some(progress.total);
-        if progress.total > free { Err(too_large(partial, total, free)) } else { Ok(()) }
+        expected = progress.total;
+        if progress.total > free { Err(too_large(cluster, partial, progress.total, free)) } else { Ok(()) }
     })?;
     drop(bar);
     if completed.status.success() {
         return Ok(());
     }
-    if other_lines.contains("No space left on device") {
-        // From 15 on the primary tells the size only after a second: a fast copy can fill the disk before.
-        return Err(too_large(partial, total, free));
+    let told = Completed { stderr: other_lines, ..completed };
+    if told.stderr.contains("No space left on device") {
+        // A small copy is at its end before it says how large it is; then the old one is the measure.
+        let needed = if expected == 0 { size(&cluster.data_directory) } else { expected };
+        return Err(too_large(cluster, partial, needed, free).because(last_lines(&told.stderr, 3)));
     }
-    let told = pg_runbook::invocation::Completed { stderr: other_lines, ..completed };
     Err(invocation.failure(&told).while_doing(format!(
         "the copy from {} failed; {} is untouched",
         source.target.address(),
@@ -198,15 +199,17 @@ fn way(source: &Source) -> String {
     pairs.map(|(key, value)| format!("{key}={}", quote_value(&value))).collect::<Vec<_>>().join(" ")
 }
 
-fn too_large(partial: &Path, total: Option<u64>, free: u64) -> Failure {
-    let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
-    let needed = total.filter(|total| *total > free).map_or_else(|| "more".to_owned(), megabytes);
-    Failure::refused(format!("the copy needs {needed}, and {} are free beside {}", megabytes(free), partial.display()))
-        .because("the old directory is kept until the new one streams, so both must fit")
-        .hint(format!(
-            "df -h {}; old copies are shown by: pg-basebackup-swap status",
-            partial.parent().unwrap_or(partial).display()
-        ))
+fn too_large(cluster: &Cluster, partial: &Path, total: u64, free: u64) -> Failure {
+    let folder = shell_word(partial.parent().unwrap_or(partial).as_os_str());
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    Failure::refused(format!(
+        "the copy needs {} MB and the WAL that is written meanwhile, and {} MB are free for {}",
+        megabytes(total),
+        megabytes(free),
+        partial.display()
+    ))
+    .because("the old directory is kept until the new one streams, so both must fit")
+    .hint(format!("df -h {folder}; and what may be removed there: pg-basebackup-swap status {}", cluster.option()))
 }
 
 fn free_bytes(folder: &Path) -> Result<u64, Failure> {

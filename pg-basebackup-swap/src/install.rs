@@ -15,6 +15,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use pg_runbook::cluster::{State, plain};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::shell_word;
+use pg_runbook::service::CommandLine;
 use pg_runbook::{Cluster, Failure, Level, Run, durable_file, owner, service, signals};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -163,22 +164,22 @@ fn install(
     // The name first: whoever finds a kept directory with a note in it knows that it is the copy.
     in_parent(places, || durable_file::rename(&incoming, &kept))?;
     let shield = signals::Shield::raise();
-    let was_running = match streaming::stop(run, cluster, timeout) {
-        Ok(was_running) => was_running,
-        Err(failure) => return Err(call_off(cluster, places, &kept, timeout, failure)),
+    let before = match streaming::stop(run, cluster, timeout) {
+        Ok(before) => before,
+        Err(failure) => return Err(call_off(cluster, places, &kept, None, timeout, failure)),
     };
     if let Err(failure) = in_parent(places, || exchange(&places.data, &kept)) {
-        return Err(call_off(cluster, places, &kept, timeout, failure));
+        return Err(call_off(cluster, places, &kept, before.as_ref(), timeout, failure));
     }
     let marker = Marker::of(&places.data)?;
     Marker::take_out(&places.data)?;
     cluster.refresh();
-    if was_running {
-        let started = streaming::start(run, cluster, system, timeout);
+    if let Some(before) = &before {
+        let started = streaming::start(run, cluster, before, system, timeout);
         let outage = begun.elapsed();
         match started {
             Ok(replication) => run.fact("replication", &replication),
-            Err(failure) => return Err(go_back(run, cluster, places, &kept, marker, timeout, failure)),
+            Err(failure) => return Err(go_back(run, cluster, places, &kept, marker, before, timeout, failure)),
         }
         run.message(format!(
             "{} streams on its new copy; from the stop until then it took {:.2} s",
@@ -206,21 +207,39 @@ fn refuse_what_would_fail_later(cluster: &Cluster, places: &Places) -> Result<()
 }
 
 /// Nothing was exchanged: the copy gets its name back, and a server that was stopped is started again.
-fn call_off(cluster: &mut Cluster, places: &Places, kept: &Path, timeout: Duration, failure: Failure) -> Failure {
+fn call_off(
+    cluster: &mut Cluster,
+    places: &Places,
+    kept: &Path,
+    before: Option<&CommandLine>,
+    timeout: Duration,
+    failure: Failure,
+) -> Failure {
     let renamed = in_parent(places, || durable_file::rename(kept, &places.incoming()));
     cluster.refresh();
-    let started = if cluster.has_process() { Ok(()) } else { service::start(cluster, timeout) };
-    let told = failure.while_doing(format!("{} was not exchanged", cluster.title()));
+    let mut told = failure.while_doing(format!("{} was not exchanged", cluster.title()));
+    let started = match before {
+        Some(before) => service::start_again(cluster, before, timeout),
+        None => Ok(()),
+    };
+    if before.is_none() && cluster.state != State::Running {
+        // It was told to stop, and that can't be taken back.
+        let option = cluster.option();
+        told = told.because("it was told to stop, and will; then it has to be started");
+        told.hint = Some(format!("pg-cluster stop {option} --timeout 600 && pg-cluster start {option}"));
+    }
     renamed.and(started).err().into_iter().fold(told, |told, second| told.because(format!("and then: {second}")))
 }
 
 /// The copy didn't stream: the old directory takes its place again, and both stories are told.
+#[allow(clippy::too_many_arguments, reason = "all that the way there knew")]
 fn go_back(
     run: &mut Run,
     cluster: &mut Cluster,
     places: &Places,
     kept: &Path,
     marker: Option<Marker>,
+    before: &CommandLine,
     timeout: Duration,
     failure: Failure,
 ) -> Failure {
@@ -231,7 +250,7 @@ fn go_back(
             Marker { started: true, ..marker }.put(kept)?;
         }
         in_parent(places, || durable_file::rename(kept, &places.incoming()))?;
-        service::start(cluster, timeout)
+        service::start_again(cluster, before, timeout)
     };
     let result = back();
     run.set_cluster(cluster);

@@ -9,12 +9,14 @@ use pg_runbook::{Cluster, Failure, durable_file};
 use std::path::{Path, PathBuf};
 
 /// Files named by settings, by default in the data directory (`ssl_cert_file` and so on).
-const NAMED: [(&str, &str); 5] = [
+const NAMED: [(&str, &str); 7] = [
     ("ident_file", "pg_ident.conf"),
     ("ssl_cert_file", "server.crt"),
     ("ssl_key_file", "server.key"),
     ("ssl_ca_file", ""),
     ("ssl_crl_file", ""),
+    ("ssl_dh_params_file", ""),
+    ("krb_server_keyfile", ""),
 ];
 
 /// Puts the standby's own files into the copy; returns their names.
@@ -30,6 +32,12 @@ pub fn keep(cluster: &Cluster, data: &Path, copy: &Path) -> Result<Vec<PathBuf>,
             durable_file::make_folder(&copy.join(folder))?;
         }
         durable_file::replace(&copy.join(name), &bytes, 0o600)?;
+    }
+    // With its configuration elsewhere, the standby has none of these; the primary's would be taken for its own.
+    for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"].map(Path::new) {
+        if !data.join(name).exists() {
+            durable_file::remove(&copy.join(name))?;
+        }
     }
     remove_what_only_the_primary_includes(copy, &names)?;
     Ok(names)
@@ -49,6 +57,8 @@ fn inside(cluster: &Cluster, configuration: &Configuration, data: &Path) -> Vec<
     let relative = |path: &PathBuf| roots.iter().find_map(|root| path.strip_prefix(root).ok()).map(Path::to_owned);
     let mut names: Vec<PathBuf> = paths.iter().filter_map(relative).filter(|name| data.join(name).is_file()).collect();
     names.retain(|name| name.as_os_str() != "postgresql.auto.conf");
+    // It remembers where the configuration is, where that is elsewhere.
+    names.extend(Some(PathBuf::from("postmaster.opts")).filter(|name| data.join(name).is_file()));
     names.sort();
     names.dedup();
     names

@@ -2,7 +2,7 @@
 
 use pg_runbook::cluster::State;
 use pg_runbook::server::ConnectionArguments;
-use pg_runbook::service::{self, Log};
+use pg_runbook::service::{self, CommandLine, Log};
 use pg_runbook::standby::{self, Replication};
 use pg_runbook::{Cluster, Failure, Run, signals};
 use std::time::{Duration, Instant};
@@ -99,25 +99,27 @@ fn without_asking(
     Err(format!("{seen} (and it can't be asked: {failure})"))
 }
 
-/// Stops the server if it runs; whether it did.
-pub fn stop(run: &Run, cluster: &mut Cluster, limit: Duration) -> Result<bool, Failure> {
+/// Stops the server if it runs; gives back what it takes to start it as it was.
+pub fn stop(run: &Run, cluster: &mut Cluster, limit: Duration) -> Result<Option<CommandLine>, Failure> {
     if !cluster.has_process() {
-        return Ok(false);
+        return Ok(None);
     }
+    let before = service::command_line(cluster)?;
     service::stop(cluster, service::StopMode::Fast, limit)?;
     run.say(&format!("stopped {}", cluster.title()));
-    Ok(true)
+    Ok(Some(before))
 }
 
 /// Starts the server, and waits until it streams; the failure tells what was missing and what the log says.
 pub fn start(
     run: &mut Run,
     cluster: &mut Cluster,
+    before: &CommandLine,
     system_identifier: &str,
     limit: Duration,
 ) -> Result<Replication, Failure> {
     let log = Log::mark(cluster);
-    service::start(cluster, limit)?;
+    service::start_again(cluster, before, limit)?;
     match wait(run, cluster, system_identifier, limit)? {
         Ok(replication) => Ok(replication),
         Err(missing) => {

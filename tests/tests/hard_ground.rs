@@ -3,7 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
 use std::os::unix::fs::symlink;
-use tests::{Sandbox, is_root, on_the_machines_own, pair, pair_in, skip};
+use std::path::Path;
+use std::process::Command;
+use tests::{Pair, Sandbox, is_root, on_the_machines_own, pair, pair_in, skip};
 
 on_the_machines_own!(
     a_standby_that_takes_no_connections_is_known_by_its_processes,
@@ -18,6 +20,10 @@ on_the_machines_own!(
     the_standbys_slot_stays_and_serves_the_old_standby_meanwhile,
     a_write_ahead_log_elsewhere_gets_a_new_place_each_time,
     an_exchange_by_renames_that_was_cut_off_loses_nothing,
+    a_server_comes_back_with_the_command_line_that_it_had,
+    a_configuration_outside_the_data_directory_stays_the_standbys_own,
+    a_server_that_does_not_stop_in_time_is_told_with_the_way_out,
+    a_full_disk_leaves_nothing_and_tells_both_numbers,
 );
 
 fn a_standby_that_takes_no_connections_is_known_by_its_processes(sandbox: &Sandbox) {
@@ -179,9 +185,97 @@ fn an_exchange_by_renames_that_was_cut_off_loses_nothing(sandbox: &Sandbox) {
     pair.standby.create_command().run().expect_code(3).expect_error("lies aside");
     // After the second: the copy is in place, and the old directory still lies aside.
     std::fs::rename(&aside, &pair.standby.data).expect("rename");
-    let copied = std::process::Command::new("cp").arg("-a").arg(&pair.standby.data).arg(&aside).status();
+    let copied = Command::new("cp").arg("-a").arg(&pair.standby.data).arg(&aside).status();
     assert!(copied.expect("run cp").success());
     let kept = pair.beside("previous").len();
     pair.swap("run").run().success();
     assert_eq!((pair.beside("previous").len(), aside.exists()), (kept + 1, false));
+}
+
+/// Starts the standby as its owner would by hand.
+fn start_by_hand(pair: &Pair<'_>, options: &str) {
+    let bin = &pair.standby.sandbox.server.bin;
+    let mut command = pair.standby.sandbox.account.command(&bin.join("pg_ctl"));
+    command.arg("-D").arg(&pair.standby.data).args(["start", "-w", "-s", "-l"]);
+    command.arg(pair.standby.data.with_extension("log")).args(["-o", options]);
+    assert!(command.status().expect("run pg_ctl").success());
+}
+
+fn a_server_comes_back_with_the_command_line_that_it_had(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.standby.tool("stop").run().success();
+    start_by_hand(&pair, "-c work_mem=17MB -c \"cluster_name=with blank\"");
+    pair.swap("run").arg("--force").run().success();
+    assert_eq!(pair.standby.sql("SHOW work_mem"), "17MB");
+    assert_eq!(pair.standby.sql("SHOW cluster_name"), "with blank");
+    pair.swap("fetch").arg("--force").run().success();
+    pair.primary.sql("ALTER ROLE replicator PASSWORD 'another'");
+    pair.swap("swap").args(["--timeout", "2"]).run().expect_code(1);
+    assert_eq!(pair.standby.sql("SHOW work_mem"), "17MB");
+}
+
+fn a_configuration_outside_the_data_directory_stays_the_standbys_own(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.standby.tool("stop").run().success();
+    let outside = sandbox.folder("etc");
+    let file = outside.join("postgresql.conf");
+    std::fs::rename(pair.standby.data.join("postgresql.conf"), &file).expect("rename");
+    std::fs::rename(pair.standby.data.join("pg_hba.conf"), outside.join("pg_hba.conf")).expect("rename");
+    let text = std::fs::read_to_string(&file).expect("read");
+    let rules = format!("{text}hba_file = '{}'\n", outside.join("pg_hba.conf").display());
+    std::fs::write(&file, rules).expect("write");
+    start_by_hand(&pair, &format!("-c config_file={}", file.display()));
+    for _ in 0..2 {
+        pair.swap("run").arg("--force").run().success();
+        assert!(!pair.standby.data.join("postgresql.conf").exists(), "the primary's would be taken for its own");
+        pair.standby.tool("stop").run().success();
+        pair.swap("run").arg("--force").run().success();
+        pair.standby.tool("start").run().success();
+        assert_eq!(pair.standby.sql("SHOW config_file"), file.display().to_string());
+    }
+}
+
+fn a_server_that_does_not_stop_in_time_is_told_with_the_way_out(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    let query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+    let pid = nix::unistd::Pid::from_raw(pair.standby.sql(query).parse().expect("a number"));
+    let send = |signal| nix::sys::signal::kill(pid, signal).expect("signal the checkpointer");
+    pair.swap("fetch").arg("--force").run().success();
+    send(nix::sys::signal::Signal::SIGSTOP);
+    let told = pair.swap("swap").args(["--timeout", "1"]).run();
+    send(nix::sys::signal::Signal::SIGCONT);
+    let told = told.expect_code(5).expect_error("was not exchanged").expect_error("then it has to be started");
+    assert!(told.hint().contains("&& pg-cluster start -D"), "{told}");
+    tests::wait_for("the server to stop", std::time::Duration::from_secs(20), || pair.standby.pid().is_none());
+    pair.standby.tool("start").run().success();
+    pair.swap("swap").run().success().expect_changed(true);
+}
+
+fn a_full_disk_leaves_nothing_and_tells_both_numbers(sandbox: &Sandbox) {
+    if !is_root() {
+        return skip("only root can mount a small disk");
+    }
+    let disk = sandbox.folder("disk");
+    let mount =
+        |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(&disk).status().is_ok_and(|end| end.success());
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=130m", "tmpfs"]) {
+        return skip("a small disk can't be mounted here");
+    }
+    sandbox.give_to_owner(&disk);
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| on_a_small_disk(sandbox, &disk)));
+    mount(&["umount", "--lazy"]);
+    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+fn on_a_small_disk(sandbox: &Sandbox, disk: &Path) {
+    let pair = pair_in(sandbox, "disk/standby");
+    let free = nix::sys::statvfs::statvfs(disk).expect("look");
+    let fill = usize::try_from(free.blocks_available() * free.fragment_size()).expect("a number") - 3_000_000;
+    std::fs::write(disk.join("fill"), vec![0; fill]).expect("write");
+    let refused = pair.swap("run").arg("--force").run().expect_code(3).expect_error("MB are free");
+    assert!(refused.hint().contains("pg-basebackup-swap status -D"), "{refused}");
+    assert!(pair.beside("partial").is_empty() && pair.beside("incoming").is_empty());
+    assert_eq!(pair.standby.sql("SELECT pg_is_in_recovery()"), "t");
+    std::fs::remove_file(disk.join("fill")).expect("remove");
+    pair.standby.tool("stop").run().success();
 }

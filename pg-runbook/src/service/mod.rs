@@ -14,7 +14,7 @@ pub use manager::Manager;
 use crate::cluster::postmaster::{self, Found, Process};
 use crate::cluster::{Cluster, State, plain, programs};
 use crate::failure::{Attempt, Failure};
-use crate::invocation::{Invocation, system_program};
+use crate::invocation::{Invocation, shell_word, system_program};
 use crate::server::Server;
 use crate::signals;
 use nix::sys::signal::{Signal, kill};
@@ -44,9 +44,51 @@ impl StopMode {
     }
 }
 
+/// What a server that `pg_ctl` started was told besides where its data and its configuration are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine(Vec<String>);
+
+/// The running server's (`postmaster.opts`), for a start after which nothing else is to be different. Debian's wrapper
+/// and systemd have their own.
+pub fn command_line(cluster: &Cluster) -> Result<CommandLine, Failure> {
+    if !cluster.has_process() || Manager::of(cluster)? != Manager::PgCtl {
+        return Ok(CommandLine::default());
+    }
+    let text = std::fs::read_to_string(cluster.data_directory.join("postmaster.opts")).unwrap_or_default();
+    Ok(CommandLine(options(&text)))
+}
+
+/// The words stand in double quotes, behind the program's path.
+fn options(text: &str) -> Vec<String> {
+    let mut words = text.trim_end().split('"').skip(1).step_by(2).map(str::to_owned);
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-D" => drop(words.next()),
+            "-c" => match words.next() {
+                Some(setting) if is_config_file(&setting) => {}
+                setting => kept.extend(std::iter::once(word).chain(setting)),
+            },
+            _ if word.strip_prefix("-D").is_some() => {}
+            _ if word.strip_prefix("--").or(word.strip_prefix("-c")).is_some_and(is_config_file) => {}
+            _ => kept.push(word),
+        }
+    }
+    kept
+}
+
+fn is_config_file(setting: &str) -> bool {
+    setting.starts_with("config_file=") || setting.starts_with("config-file=")
+}
+
 /// Starts the server and waits until it has said that it is ready (or, not answering yet, a standby). One that somebody
 /// else has started already is only waited for.
 pub fn start(cluster: &mut Cluster, timeout: Duration) -> Result<(), Failure> {
+    start_again(cluster, &CommandLine::default(), timeout)
+}
+
+/// The same, with the command line that the server had before.
+pub fn start_again(cluster: &mut Cluster, before: &CommandLine, timeout: Duration) -> Result<(), Failure> {
     let log = Log::mark(cluster);
     if cluster.state == State::Starting {
         return observe_start(cluster, &log, timeout, Ok(()));
@@ -54,7 +96,7 @@ pub fn start(cluster: &mut Cluster, timeout: Duration) -> Result<(), Failure> {
     let told = match Manager::of(cluster)? {
         Manager::Systemd { unit } => systemctl("start", &unit, timeout),
         Manager::Wrapper | Manager::Stray { .. } => wrapper(cluster, "start", timeout),
-        Manager::PgCtl => pg_ctl(cluster, "start", timeout),
+        Manager::PgCtl => pg_ctl(cluster, "start", before, timeout),
     };
     observe_start(cluster, &log, timeout, told.map(drop))
 }
@@ -241,15 +283,23 @@ fn wrapper(cluster: &Cluster, verb: &str, timeout: Duration) -> Result<crate::in
         .run()
 }
 
-fn pg_ctl(cluster: &Cluster, verb: &str, timeout: Duration) -> Result<crate::invocation::Completed, Failure> {
+fn pg_ctl(
+    cluster: &Cluster,
+    verb: &str,
+    before: &CommandLine,
+    timeout: Duration,
+) -> Result<crate::invocation::Completed, Failure> {
     let mut invocation = Invocation::new(programs::server(cluster.major, "pg_ctl")?)
         .args([verb, "-w", "-s", "-t", &timeout.as_secs().max(1).to_string(), "-D"])
         .arg(&cluster.data_directory)
         .arg("-l")
         .arg(startup_log(&cluster.data_directory)?);
+    let mut words: Vec<String> = before.0.iter().map(|word| shell_word(word.as_ref())).collect();
     if cluster.config_file.parent() != Some(&cluster.data_directory) {
-        let option = format!("-c config_file={}", crate::invocation::shell_word(cluster.config_file.as_os_str()));
-        invocation = invocation.arg("-o").arg(option);
+        words.push(format!("-c config_file={}", shell_word(cluster.config_file.as_os_str())));
+    }
+    if !words.is_empty() {
+        invocation = invocation.arg("-o").arg(words.join(" "));
     }
     invocation.run()
 }
@@ -270,7 +320,7 @@ pub fn refuse_what_could_not_start(cluster: &Cluster) -> Result<(), Failure> {
 fn startup_log(data_directory: &Path) -> Result<PathBuf, Failure> {
     let path = plain::log_file(data_directory);
     crate::durable_file::append_to(&path, 0o600).map_err(|failure| {
-        let word = crate::invocation::shell_word(path.as_os_str());
+        let word = shell_word(path.as_os_str());
         failure.hint(format!("the server's owner has to write there, as root: touch {word} && chown USER {word}"))
     })?;
     Ok(path)
@@ -297,5 +347,17 @@ pub fn running(cluster: &Cluster) -> Result<Process, Failure> {
             Err(Failure::failed(format!("look into {}: permission denied", cluster.data_directory.display()))
                 .hint(format!("sudo -u {} …, or sudo …", cluster.owner)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_like_the_last_one_leaves_out_what_is_said_anyway() {
+        let text = "/usr/lib/postgresql/15/bin/postgres \"-D\" \"/srv/a b\" \"-p\" \"5433\" \"-c\" \"config_file=/etc/x\" \
+            \"-c\" \"work_mem=8MB\" \"--config_file=/etc/x\" \"-F\"\n";
+        assert_eq!(options(text), ["-p", "5433", "-c", "work_mem=8MB", "-F"]);
     }
 }
