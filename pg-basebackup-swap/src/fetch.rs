@@ -203,7 +203,7 @@ fn too_large(cluster: &Cluster, partial: &Path, total: u64, free: u64) -> Failur
     let folder = shell_word(partial.parent().unwrap_or(partial).as_os_str());
     let megabytes = |bytes: u64| bytes / 1_000_000;
     Failure::refused(format!(
-        "the copy needs {} MB and the WAL that is written meanwhile, and {} MB are free for {}",
+        "the copy needs {} MB and the WAL that is written meanwhile, and {} MB are free beside {}",
         megabytes(total),
         megabytes(free),
         partial.display()

@@ -95,7 +95,7 @@ pub fn take(run: &mut Run) -> Result<(Cluster, Places), Failure> {
 
 /// With `--check`, steps before that would change the primary make it useless to ask.
 pub fn only_planned(run: &mut Run, cluster: &Cluster) -> bool {
-    let planned = run.check() && run.document.changed;
+    let planned = run.follows_plans();
     if planned {
         run.message(format!(
             "would look whether {} needs a copy (the primary was not asked: steps before are only planned)",

@@ -31,6 +31,9 @@ pub fn advertise(run: &mut Run, arguments: &AdvertiseArguments) -> Result<(), Fa
         ));
     }
     let role = role(run, arguments);
+    if role.is_none() {
+        run.warn("standbys are not told of a role: name it with --role, or put pg-role ensure ROLE before this in the pipeline");
+    }
     let primary = run.document.primary_mut();
     primary.host = Some(arguments.host.clone());
     primary.port = Some(arguments.advertised_port.unwrap_or(cluster.port));

@@ -156,7 +156,7 @@ pub enum LayoutName {
 #[derive(Args, Clone, Debug)]
 pub struct DropArguments {
     /// The cluster, such as 17/main (or --cluster, or -D)
-    #[arg(value_name = "VERSION/NAME")]
+    #[arg(value_name = "VERSION/NAME", conflicts_with_all = ["pgdata", "cluster"])]
     pub unused: Option<String>,
     /// Drop it although it runs or holds user databases; its system identifier says that this one is meant
     #[arg(long, value_name = "SYSTEM_IDENTIFIER")]

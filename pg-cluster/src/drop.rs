@@ -6,9 +6,11 @@
 use crate::args::DropArguments;
 use pg_runbook::cluster::{self, Cluster, Layout, contents, plain};
 use pg_runbook::document::{Act, Change};
-use pg_runbook::invocation::Invocation;
+use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::service::{self, StopMode};
 use pg_runbook::{Attempt, Failure, Run, durable_file, owner};
+
+use std::path::{Path, PathBuf};
 
 const DROP: Act = Act { plain: "drop", past: "dropped" };
 
@@ -27,11 +29,27 @@ pub fn drop(run: &mut Run, arguments: &DropArguments) -> Result<(), Failure> {
         }
         remove(&cluster)?;
     }
+    for left in beside(&cluster.data_directory) {
+        run.warn(format!("{} stays; if nobody needs it: rm -r {}", left.display(), shell_word(left.as_os_str())));
+    }
     run.change(Change::act("cluster", cluster.title(), DROP).at(&cluster.data_directory, None));
     run.message(format!("{} {}", cluster.title(), if run.check() { "would be dropped" } else { "is dropped" }));
     // The pipeline's cluster is another one, and goes on.
     run.document.cluster = passed_on.filter(|known| !known.is(&cluster));
     Ok(())
+}
+
+/// What pg-basebackup-swap keeps beside a data directory.
+fn beside(data_directory: &Path) -> Vec<PathBuf> {
+    let name = data_directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let kept = ["previous-", "incoming", "partial-"].map(|what| format!("{name}.{what}"));
+    let entries =
+        data_directory.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    let is_kept = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        kept.iter().any(|start| name.starts_with(start))
+    };
+    entries.filter(is_kept).map(|entry| entry.path()).collect()
 }
 
 fn named(run: &mut Run, arguments: &DropArguments) -> Result<Option<Cluster>, Failure> {

@@ -152,8 +152,9 @@ pub fn reload(run: &mut Run, arguments: &ConnectArguments) -> Result<(), Failure
         run.message(format!("{} needs no reload", cluster.title()));
         return Ok(());
     }
-    let waits = run.document.needs.restart.clone();
+    let mut waits = run.document.needs.restart.clone();
     reload_running(run, &mut cluster, &arguments.connection)?;
+    waits.retain(|name| !run.document.needs.restart.contains(name));
     if !waits.is_empty() {
         run.warn(format!("{} still needs a restart for {}", cluster.title(), waits.join(", ")));
         for name in &waits {
@@ -172,8 +173,25 @@ fn reload_running(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionA
         service::reload(cluster, server.as_mut().ok())?;
     }
     run.document.needs = Needs::default();
+    tell_what_waits(run, cluster, connection);
     act(run, cluster, RELOAD);
     Ok(())
+}
+
+/// A reload leaves some settings for the next restart: the server says which.
+fn tell_what_waits(run: &mut Run, cluster: &Cluster, connection: &ConnectionArguments) {
+    if run.check() {
+        return;
+    }
+    let query = "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name";
+    let Ok(rows) = run.connect(cluster, connection).and_then(|mut server| server.query(query, &[])) else { return };
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    if !names.is_empty() {
+        run.warn(format!("{} still needs a restart for {}", cluster.title(), names.join(", ")));
+        for name in &names {
+            run.need(Level::Restart, name);
+        }
+    }
 }
 
 /// `pg-cluster promote`

@@ -78,6 +78,11 @@ pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure>
     if in_recovery {
         let replication = standby::replication(&mut server)?;
         run.account(describe(&replication));
+        if replication.status.is_none()
+            && let Some(trouble) = standby::last_trouble(&cluster)
+        {
+            run.warn(format!("it does not stream; the log said last: {trouble}"));
+        }
         run.fact("replication", &replication);
     }
     let standbys = running::attached_standbys(&mut server)?;

@@ -47,7 +47,10 @@ pub fn wait(run: &mut Run, arguments: &WaitArguments) -> Result<(), Failure> {
                     cluster.title(),
                     arguments.serve.timeout.as_secs_f32()
                 ));
-                let said = log.since();
+                let mut said = log.since();
+                if said.is_empty() && arguments.state != Awaited::Accepting {
+                    said = standby::last_trouble(&cluster).unwrap_or_default();
+                }
                 if !said.is_empty() {
                     failure = failure.because(format!("the server's log says\n{said}"));
                 }
@@ -99,7 +102,7 @@ impl Watch {
         if !standby::is_standby(server)? {
             return Ok(Look::Never(
                 Failure::failed(format!("{} is a primary: it will never stream", cluster.title()))
-                    .hint("pg-basebackup-swap run makes a standby of it"),
+                    .hint(format!("pg-cluster status {}", cluster.option())),
             ));
         }
         let now = standby::replication(server)?;

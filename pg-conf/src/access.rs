@@ -53,8 +53,10 @@ impl Request {
                     .because("local is the Unix socket"));
             }
             (_, []) => {
-                return Err(Failure::usage(format!("where does {} come from?", arguments.role))
-                    .hint(format!("pg-conf allow {} --from ADDRESS", arguments.role)));
+                return Err(Failure::usage(format!("where does {} come from?", arguments.role)).hint(format!(
+                    "say it: {} --from ADDRESS; pg-conf rules shows the rules there are",
+                    arguments.role
+                )));
             }
             (_, texts) => texts.iter().map(|text| from(text.trim()).map(Some)).collect::<Result<_, _>>()?,
         };

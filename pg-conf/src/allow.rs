@@ -15,7 +15,7 @@ const ADD: Act = Act { plain: "add", past: "added" };
 
 /// What the rules make of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
+pub enum Verdict {
     /// It works, by this rule.
     LetIn { place: String, remark: Option<String> },
     /// It is to be kept out.
@@ -97,7 +97,7 @@ fn rejected(request: &Request, origin: Option<&From>, place: &str, raw: &str) ->
 }
 
 /// Goes through the rules as the server does, up to the one that decides.
-fn verdict(
+pub fn verdict(
     cluster: &Cluster,
     file: &HbaFile,
     request: &Request,

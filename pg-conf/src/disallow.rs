@@ -1,6 +1,7 @@
 //! `pg-conf disallow`: the rules that `allow` puts in, taken out again.
 
 use crate::access::{self, Request};
+use crate::allow::{self, Verdict};
 use crate::args::AccessArguments;
 use crate::hba_file::HbaFile;
 use crate::install::Edit;
@@ -20,7 +21,15 @@ pub fn disallow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failur
     let change = |(name, line): (String, usize)| Change::act("rule", name, REMOVE).at(&cluster.hba_file, Some(line));
     let changes = removed.into_iter().map(change).collect();
     let edit = Edit { path: cluster.hba_file.clone(), before, after: file.to_bytes() };
-    access::install(run, &cluster, &edit, changes, arguments)
+    access::install(run, &cluster, &edit, changes, arguments)?;
+    // It takes out what allow put in; other rules may let the same login in.
+    for origin in &request.origins {
+        let origin = origin.as_ref();
+        if let Verdict::LetIn { place, .. } = allow::verdict(&cluster, &file, &request, origin, &mut |_| ())? {
+            run.warn(format!("{} may still log in, by {place}", request.role));
+        }
+    }
+    Ok(())
 }
 
 /// From the end, so that the lines above keep their numbers; told in the file's order.

@@ -30,7 +30,7 @@ pub fn check(run: &mut Run, arguments: &CheckArguments) -> Result<(), Failure> {
     let found = file::read(&place)?;
     let examined = examine(&place, &found, &key);
     tell_of_file(run, &place, &found, &examined)?;
-    if run.check() && run.document.changed {
+    if run.follows_plans() {
         if let Some((problem, _)) = examined.problem {
             run.warn(format!("so far, {problem}"));
         }

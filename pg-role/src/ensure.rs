@@ -14,8 +14,8 @@ use pg_runbook::{Code, Failure, Run, Secret};
 pub fn ensure(run: &mut Run, arguments: &EnsureArguments) -> Result<(), Failure> {
     name::check_own(&arguments.name)?;
     arguments.member_of.iter().try_for_each(|group| name::check(group))?;
-    // For a server that was named, $PGPASSWORD is how to get in.
-    let mut given = run.password(&arguments.password, !session::is_remote(run, &arguments.connection))?;
+    // Beside a server that is named, $PGPASSWORD is how to get in.
+    let mut given = run.password(&arguments.password, !session::names_any_server(run, &arguments.connection))?;
     let Some(mut session) = session::open(run, &arguments.connection)? else { return Ok(()) };
     session.refuse_standby("ensure", &arguments.name)?;
     let present = role::find(&mut session.server, &arguments.name)?;

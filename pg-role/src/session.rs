@@ -28,11 +28,20 @@ pub fn is_remote(run: &Run, connection: &ConnectionArguments) -> bool {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let cluster_is_known =
         run.document.cluster.is_some() || variable("PGCLUSTER").is_some() || variable("PGDATA").is_some();
-    // A socket directory is on this host, where its cluster is found without it.
-    let elsewhere = variable("PGHOST").is_some_and(|host| !host.starts_with('/'))
+    !cluster_is_typed && (names_a_server(connection) || environment_names_a_server() && !cluster_is_known)
+}
+
+/// A socket directory is on this host, where its cluster is found without it.
+fn environment_names_a_server() -> bool {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    variable("PGHOST").is_some_and(|host| !host.starts_with('/'))
         || variable("PGHOSTADDR").is_some()
-        || variable("PGSERVICE").is_some();
-    !cluster_is_typed && (names_a_server(connection) || elsewhere && !cluster_is_known)
+        || variable("PGSERVICE").is_some()
+}
+
+/// Whether anything names a server, also where a cluster is named too: then $PGPASSWORD is likely that server's.
+pub fn names_any_server(run: &Run, connection: &ConnectionArguments) -> bool {
+    is_remote(run, connection) || names_a_server(connection) || environment_names_a_server()
 }
 
 /// Connects. `None`, and the message says why, where a step before this one only would start the server.
@@ -41,7 +50,7 @@ pub fn open(run: &mut Run, connection: &ConnectionArguments) -> Result<Option<Se
         to_named_server(run, connection)?
     } else {
         let cluster = run.cluster()?;
-        if run.check() && run.document.changed && cluster.state == State::Down {
+        if run.follows_plans() && cluster.state == State::Down {
             run.message(format!("{} does not run yet; its roles can't be told before", cluster.title()));
             return Ok(None);
         }

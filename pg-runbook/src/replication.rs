@@ -50,6 +50,14 @@ pub fn target(
             .because("neither the command line nor a document says it")
             .hint("-h HOST -p PORT -U ROLE; or on the primary: … | pg-cluster advertise --host HOST"));
     }
+    let names_a_role = arguments.username.is_some()
+        || arguments.conninfo.is_some()
+        || ["PGUSER", "PGSERVICE"].iter().any(|name| std::env::var_os(name).is_some());
+    if !names_a_role {
+        return Err(Failure::usage("which role replicates?")
+            .because("neither the command line nor a document says it")
+            .hint("-U ROLE; or on the primary: pg-cluster advertise --host HOST --role ROLE"));
+    }
     let mut target = arguments.resolve(defaults)?;
     // The walreceiver looks its password up with this name, whatever database is named elsewhere.
     "replication".clone_into(&mut target.dbname);

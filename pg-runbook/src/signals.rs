@@ -59,7 +59,7 @@ pub fn safe_point(doing: &str) -> Result<(), Failure> {
     match arrived() {
         None => Ok(()),
         Some(signal) => Err(Failure::failed(format!("stopped by {signal} {doing}"))
-            .because("what was done so far stands; the same command goes on from there")),
+            .because("what was done so far stands; run the same command again")),
     }
 }
 

@@ -30,6 +30,14 @@ pub struct Replication {
     pub system_identifier: String,
 }
 
+/// Why its walreceiver could not do its work the last time, in the log's own words.
+#[must_use]
+pub fn last_trouble(cluster: &Cluster) -> Option<String> {
+    let words =
+        ["could not connect to the primary", "could not receive data from WAL stream", "could not start WAL streaming"];
+    crate::service::Log::whole(cluster).newest_with(&words)
+}
+
 /// Whether the server is in recovery: the server's own word.
 pub fn is_standby(server: &mut Server) -> Result<bool, Failure> {
     Ok(server.text("SELECT pg_is_in_recovery()")?.as_deref() == Some("t"))

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own, named by the contract.
 pub struct CommonArguments {
     /// Work on this cluster, by Debian's name (17/main) [env: PGCLUSTER]
-    #[arg(long, value_name = "VERSION/NAME", global = true, help_heading = "Which cluster")]
+    #[arg(long, value_name = "VERSION/NAME", global = true, conflicts_with = "pgdata", help_heading = "Which cluster")]
     pub cluster: Option<String>,
     /// Work on the cluster with this data directory [env: PGDATA]
     #[arg(short = 'D', long = "pgdata", value_name = "DIRECTORY", global = true, help_heading = "Which cluster")]

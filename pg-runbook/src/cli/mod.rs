@@ -79,7 +79,7 @@ enum Start {
 }
 
 fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
-    let (words, given_password) = match ansible_file(arguments) {
+    let (words, given_password) = match ansible_file(arguments)? {
         Some(file) => {
             let request = ansible::read(&file, &T::command())?;
             (request.arguments, request.password)
@@ -91,7 +91,7 @@ fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Start::Done(output::help(T::NAME, &error)));
         }
-        Err(error) => return Err(usage::<T>(&error)),
+        Err(error) => return Err(usage::<T>(&error, arguments)),
     };
     let (common, verb) = (tool.common().clone(), tool.verb());
     if common.verbose {
@@ -126,19 +126,46 @@ fn attempt<T: Tool>(tool: T, verb: Verb, run: &mut Run) -> Result<(), Failure> {
         .unwrap_or_else(|_| Err(Failure::failed("a fault in this program (its message stands above)")))
 }
 
-fn ansible_file(arguments: &[OsString]) -> Option<PathBuf> {
-    let place = arguments.iter().position(|word| word == "--ansible")?;
-    arguments.get(place + 1).map(PathBuf::from)
+/// The file, where `--ansible` is there; then nothing else may be.
+fn ansible_file(arguments: &[OsString]) -> Result<Option<PathBuf>, Failure> {
+    match arguments {
+        [_, option, file] if option == "--ansible" => Ok(Some(PathBuf::from(file))),
+        _ if arguments.iter().any(|word| word.to_string_lossy().starts_with("--ansible")) => {
+            Err(Failure::usage("--ansible FILE goes with nothing else: every option is in the file"))
+        }
+        _ => Ok(None),
+    }
 }
 
-fn usage<T: Tool>(error: &clap::Error) -> Failure {
+fn usage<T: Tool>(error: &clap::Error, arguments: &[OsString]) -> Failure {
+    let command = T::command();
+    let verb = arguments.iter().skip(1).find_map(|word| command.find_subcommand(word));
+    let help =
+        verb.map_or_else(|| format!("{} --help", T::NAME), |verb| format!("{} {} --help", T::NAME, verb.get_name()));
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        return Failure::usage(format!("{} needs a verb", T::NAME))
+            .because(format!("there are: {}", verbs.join(", ")))
+            .hint(help);
+    }
+    if let Some(clap::error::ContextValue::String(word)) = error.get(clap::error::ContextKind::InvalidArg)
+        && error.kind() == ErrorKind::UnknownArgument
+        && !word.starts_with('-')
+        && ["pg-role", "pg-pass"].contains(&T::NAME)
+    {
+        return Failure::usage("one argument is too many (it is not shown: it may be a password)")
+            .because(
+                "a password is never an argument; it comes by --password-file, --password-command or --password-stdin",
+            )
+            .hint(help);
+    }
     let text = error.render().to_string();
     let said = text.split("\n\nUsage:").next().unwrap_or_default();
     let mut lines =
         said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("For more information"));
     let first = lines.next().unwrap_or("the command line can't be understood").trim_start_matches("error: ").to_owned();
     let failure = lines.fold(Failure::usage(first), Failure::because);
-    failure.hint(format!("{} --help", T::NAME))
+    failure.hint(help)
 }
 
 pub(crate) fn step(document: &Document, changed: bool, seconds: f64) -> Step {

@@ -16,7 +16,7 @@ pub struct PasswordArguments {
     /// The password is the first line of this file
     #[arg(long, value_name = "FILE", help_heading = "Password")]
     pub password_file: Option<PathBuf>,
-    /// The password is the first line that this shell command prints
+    /// The password is the first line that this shell command prints (it runs in /)
     #[arg(long, value_name = "COMMAND", help_heading = "Password")]
     pub password_command: Option<String>,
     /// The password is the first line of standard input; no document is read then
@@ -36,9 +36,8 @@ impl PasswordArguments {
         if let Some(command) = &self.password_command {
             let said = Invocation::new("/bin/sh").arg("-c").arg(command).as_started().in_foreground().outcome()?;
             if !said.status.success() {
-                // What it printed on stdout may be a password: only its stderr is told.
+                // What it printed on stdout may be a password, and so may a word of the command: only its stderr is told.
                 return Err(Failure::failed(format!("--password-command failed ({})", said.status))
-                    .because(command.clone())
                     .because(said.stderr.trim().to_owned()));
             }
             return first_line(&said.stdout, "what --password-command printed").map(Some);
@@ -92,6 +91,6 @@ mod tests {
     fn a_failing_command_does_not_show_what_it_printed() {
         let arguments =
             PasswordArguments { password_command: Some("echo swordfish; exit 2".into()), ..Default::default() };
-        assert!(!arguments.named(&|_| ()).unwrap_err().to_string().replace("echo swordfish", "").contains("swordfish"));
+        assert!(!arguments.named(&|_| ()).unwrap_err().to_string().contains("swordfish"));
     }
 }

@@ -25,6 +25,7 @@ pub struct Run {
     /// What will be written on stdout.
     pub document: Document,
     has_input: bool,
+    after_plans: bool,
     changed: bool,
     given_password: Option<Secret>,
     account: Vec<String>,
@@ -40,6 +41,7 @@ impl Run {
         given_password: Option<Secret>,
     ) -> Self {
         let has_input = input.is_some();
+        let after_plans = input.as_ref().is_some_and(|document| document.check && document.changed);
         let mut document = input.unwrap_or_else(|| Document::new(tool, action));
         document.tool = tool.into();
         document.action = action.into();
@@ -50,6 +52,7 @@ impl Run {
             common,
             document,
             has_input,
+            after_plans,
             changed: false,
             given_password,
             account: Vec::new(),
@@ -67,6 +70,12 @@ impl Run {
     #[must_use]
     pub fn has_input(&self) -> bool {
         self.has_input
+    }
+
+    /// Whether steps before this one would change something, and have not: what they prepare isn't there to be asked.
+    #[must_use]
+    pub fn follows_plans(&self) -> bool {
+        self.after_plans
     }
 
     /// Whether this step changed something.
@@ -148,7 +157,7 @@ impl Run {
     /// environment and a document that mean different clusters are refused: one of them would be a surprise.
     pub fn cluster(&mut self) -> Result<Cluster, Failure> {
         let mut cluster = match self.explicit_cluster()? {
-            Some(cluster) => cluster,
+            Some(cluster) => self.unless_another_is_in_need(cluster)?,
             None => match (environment_cluster()?, self.document.cluster.clone()) {
                 (Some((variable, named)), Some(known)) if !named.is(&known) => {
                     return Err(Failure::usage(format!(
@@ -177,6 +186,17 @@ impl Run {
             || self.document.cluster.is_some()
             || environment_cluster()?.is_some();
         if named { self.cluster().map(Some) } else { Ok(None) }
+    }
+
+    /// What was changed in one cluster is not put in force by restarting another.
+    fn unless_another_is_in_need(&self, named: Cluster) -> Result<Cluster, Failure> {
+        match &self.document.cluster {
+            Some(known) if !known.is(&named) && self.document.needs.level > Level::None => Err(Failure::refused(
+                format!("{} is named, but the document says what {} needs", named.title(), known.title()),
+            )
+            .hint(format!("{}, or --no-input to leave the document aside", known.option()))),
+            _ => Ok(named),
+        }
     }
 
     fn explicit_cluster(&self) -> Result<Option<Cluster>, Failure> {

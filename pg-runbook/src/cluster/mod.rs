@@ -238,7 +238,7 @@ pub fn named(text: &str) -> Result<Cluster, Failure> {
     let (major, name) = split_name(text)?;
     debian::find(major, name)?.ok_or_else(|| {
         with_choices(Failure::usage(format!("there is no cluster {major}/{name}")), &debian::list().unwrap_or_default())
-            .hint(format!("pg-cluster create {major}/{name}"))
+            .hint("pg-cluster list")
     })
 }
 
@@ -281,7 +281,7 @@ pub fn only() -> Result<Cluster, Failure> {
             .because("no Debian cluster, and no PostgreSQL server that runs")
             .hint("name one: -D DIRECTORY; or make one: pg-cluster create --layout plain -D DIRECTORY")),
         _ => Err(with_choices(Failure::usage("this host has several clusters, and none was named"), &clusters)
-            .hint(format!("name one: {}", clusters[0].option()))),
+            .hint("name one: --cluster VERSION/NAME, or -D DIRECTORY")),
     }
 }
 

@@ -84,7 +84,7 @@ fn missing(folder: &Path, failure: &Failure) -> Failure {
     }
     Failure::usage(format!("{} is not a data directory", folder.display()))
         .because(failure.causes.join(": "))
-        .hint(format!("pg-cluster create --layout plain -D {}", crate::invocation::shell_word(folder.as_os_str())))
+        .hint("pg-cluster list")
 }
 
 fn not_one(folder: &Path) -> Failure {

@@ -2,7 +2,9 @@
 
 use super::Log;
 use crate::cluster::Cluster;
+use crate::configuration::{ConfFile, EntryKind};
 use crate::failure::Failure;
+use crate::invocation::shell_word;
 
 /// A setting of a standby that is below its primary's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(super) fn start_failure(cluster: &Cluster, log: &Log, told: Option<Failure>)
         // The server stops at the first bound; match sees them all.
         return Failure::failed(format!("{title} did not start: {}", list.join(", ")))
             .because(format!("the server's log says\n{}", log.since()))
-            .hint(format!("pg-conf match {} -h PRIMARY -U REPLICATION_ROLE", cluster.option()));
+            .hint(format!("pg-conf match {} {}", cluster.option(), way_to_primary(cluster)));
     }
     let mut failure = Failure::failed(format!("{title} did not start"));
     if text.contains("Address already in use") || text.contains("could not create any TCP/IP sockets") {
@@ -64,7 +66,22 @@ pub(super) fn start_failure(cluster: &Cluster, log: &Log, told: Option<Failure>)
         return failure
             .because(format!("its log is {}", log.file().map_or("unknown".into(), |path| path.display().to_string())));
     }
-    failure.because(format!("the server's log says\n{said}"))
+    failure.because(format!("the server's log says\n{said}")).hint(format!("pg-conf check {}", cluster.option()))
+}
+
+/// As the standby's own settings tell it; without the database, which 10 and 11 may name.
+fn way_to_primary(cluster: &Cluster) -> String {
+    let is_it = |kind: &EntryKind| match kind {
+        EntryKind::Assignment { name, value } if name == "primary_conninfo" => Some(value.clone()),
+        _ => None,
+    };
+    let recovery = std::fs::read(cluster.data_directory.join("recovery.conf")).unwrap_or_default();
+    let told = ConfFile::parse(&recovery).entries().iter().find_map(|entry| is_it(&entry.kind));
+    let set = || cluster.configuration().ok()?.in_force("primary_conninfo").map(|found| found.value.clone());
+    told.or_else(set).filter(|text| !text.contains("password=")).map_or_else(
+        || "-h PRIMARY -U REPLICATION_ROLE".into(),
+        |text| format!("--conninfo {}", shell_word(text.as_ref())),
+    )
 }
 
 #[cfg(test)]

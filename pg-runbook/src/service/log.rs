@@ -30,6 +30,22 @@ impl Log {
         }
     }
 
+    /// The whole log.
+    #[must_use]
+    pub fn whole(cluster: &Cluster) -> Self {
+        Self { startup_offset: 0, collected_offset: 0, ..Self::mark(cluster) }
+    }
+
+    /// The newest line with one of these words, and what is indented below it.
+    #[must_use]
+    pub fn newest_with(&self, words: &[&str]) -> Option<String> {
+        let text = self.all_since();
+        let lines: Vec<&str> = text.lines().collect();
+        let found = lines.iter().rposition(|line| words.iter().any(|word| line.contains(word)))?;
+        let below = lines[found + 1..].iter().take_while(|line| line.starts_with(['\t', ' '])).count();
+        Some(lines[found..=found + below].join("\n"))
+    }
+
     /// The last lines since then, newest last.
     #[must_use]
     pub fn since(&self) -> String {
