@@ -77,7 +77,9 @@ impl Source {
 
     /// A standby of itself would stream, and from nobody.
     pub fn refuse_itself(&self, cluster: &Cluster) -> Result<(), Failure> {
-        if !(self.target.is_here() && self.target.port == cluster.port && cluster.has_process()) {
+        let answers = self.target.is_here() && self.target.port == cluster.port && cluster.has_process();
+        // A primary is refused as one, by name or not.
+        if !answers || cluster.role != Some(Role::Standby) {
             return Ok(());
         }
         Err(Failure::refused(format!("{} can't be a copy of itself", cluster.title()))

@@ -2,7 +2,7 @@
 
 use crate::args::{ConnectArguments, Mode, ServeArguments, StopArguments};
 use crate::running;
-use pg_runbook::cluster::{Cluster, Role, State};
+use pg_runbook::cluster::{Cluster, Role, State, postmaster};
 use pg_runbook::document::{Act, Change, Needs};
 use pg_runbook::server::{ConnectionArguments, Server};
 use pg_runbook::service::{self, Manager, StopMode};
@@ -221,6 +221,15 @@ fn see_it_answer(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArgument
     loop {
         match running::connect(run, cluster, &arguments.connection) {
             Ok(_) => return Ok(()),
+            // With hot_standby = off it says so in postmaster.pid, and answers nobody however long it is asked.
+            Err(_) if takes_nobody(cluster) => {
+                run.set_cluster(cluster);
+                run.warn(format!(
+                    "{} runs as a standby that takes no connections (hot_standby = off)",
+                    cluster.title()
+                ));
+                return Ok(());
+            }
             Err(failure) if failure.code == pg_runbook::Code::GaveUp && std::time::Instant::now() < deadline => {
                 pg_runbook::signals::safe_point("while waiting for an answer")?;
                 std::thread::sleep(Duration::from_millis(20));
@@ -233,6 +242,10 @@ fn see_it_answer(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArgument
             }
         }
     }
+}
+
+fn takes_nobody(cluster: &Cluster) -> bool {
+    postmaster::look(&cluster.data_directory).process().is_some_and(|process| process.status == "standby")
 }
 
 /// After a restart no setting that asked for it may still wait.

@@ -29,7 +29,7 @@ on_the_machines_own!(
 fn a_standby_that_takes_no_connections_is_known_by_its_processes(sandbox: &Sandbox) {
     let pair = pair(sandbox);
     pair.standby.append("postgresql.conf", "hot_standby = off\nupdate_process_title = off\n");
-    pair.standby.tool("restart").run();
+    pair.standby.tool("restart").run().success().expect_warning("hot_standby = off");
     pair.swap("run").run().success().expect_changed(false);
     let cloned = pair.swap("run").args(["--force", "--timeout", "20"]).run().success().expect_changed(true);
     cloned.expect_warning("its walreceiver process shows that it streams");
