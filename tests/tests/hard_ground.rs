@@ -24,6 +24,7 @@ on_the_machines_own!(
     a_configuration_outside_the_data_directory_stays_the_standbys_own,
     a_server_that_does_not_stop_in_time_is_told_with_the_way_out,
     a_full_disk_leaves_nothing_and_tells_both_numbers,
+    paths_with_blanks_and_quotes_work_or_are_refused,
 );
 
 fn a_standby_that_takes_no_connections_is_known_by_its_processes(sandbox: &Sandbox) {
@@ -278,4 +279,17 @@ fn on_a_small_disk(sandbox: &Sandbox, disk: &Path) {
     assert_eq!(pair.standby.sql("SELECT pg_is_in_recovery()"), "t");
     std::fs::remove_file(disk.join("fill")).expect("remove");
     pair.standby.tool("stop").run().success();
+}
+
+fn paths_with_blanks_and_quotes_work_or_are_refused(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    let odd = sandbox.path().join("it's a \"pass\" file");
+    std::fs::rename(&pair.passfile, &odd).expect("rename");
+    let run = pair.standby.other_tool("pg-basebackup-swap", "run").args(["--force", "--input", "-", "--passfile"]);
+    run.arg(&odd).after(&pair.advertised).run().success().expect_changed(true);
+    pair.streams();
+    let blank = sandbox.cluster("its a cluster").start();
+    assert_eq!(blank.sql("SELECT 1"), "1");
+    let quote = sandbox.cluster("qu\"ote").create();
+    quote.tool("start").run().expect_code(1).expect_error("can't start a server in");
 }

@@ -43,7 +43,7 @@ fn a_signal_during_a_long_start_ends_with_a_document_and_no_child(sandbox: &Sand
         let children = start.children();
         start.signal(signal);
         let stopped = start.end().expect_code(1).expect_error(signal.as_str());
-        assert!(stopped.error().contains("the same command goes on"), "{stopped}");
+        assert!(stopped.error().contains("run the same command again"), "{stopped}");
         assert_eq!(stopped.typed().cluster.expect("a cluster").state, "starting");
         assert!(children.into_iter().all(is_gone), "pg_ctl is gone too");
         cluster.tool("stop").args(["--mode", "immediate"]).run().success().expect_changed(true);
@@ -62,7 +62,7 @@ fn a_signal_during_a_long_stop_ends_with_a_document(sandbox: &Sandbox) {
     let client = cluster.client();
     let stop = held_up_stop(&cluster);
     stop.signal(Signal::SIGTERM);
-    stop.end().expect_code(1).expect_error("SIGTERM").expect_error("the same command goes on");
+    stop.end().expect_code(1).expect_error("SIGTERM").expect_error("run the same command again");
     drop(client);
     cluster.tool("stop").run().success();
     assert_eq!(cluster.pid(), None, "a re-run goes on");

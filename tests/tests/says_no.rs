@@ -21,6 +21,7 @@ on_the_machines_own!(
     what_was_done_is_said_where_stdout_is_closed,
     a_copy_that_no_rule_lets_in_says_which_rule_to_add,
     a_mount_point_is_refused_before_anything_is_copied,
+    a_mount_inside_the_data_directory_is_refused_before_anything_is_copied,
     too_little_room_is_refused_with_both_numbers,
 );
 
@@ -89,6 +90,35 @@ const SHOWN_BY: [(&str, &[&str]); 31] = [
     ("a cluster of another system, with data", &["reclone::another_systems_data_is_refused_unless_it_is_named"]),
     ("a primary of the very same system that runs", &["reclone::a_running_primary_of_the_same_system_is_refused"]),
     ("a data directory that is a mount point", &["says_no::a_mount_point_is_refused_before_anything_is_copied"]),
+    (
+        "a mount point inside the data directory",
+        &["says_no::a_mount_inside_the_data_directory_is_refused_before_anything_is_copied"],
+    ),
+    (
+        "a recovery target, or a trigger file that exists",
+        &["hard_ground::settings_that_end_recovery_are_refused_before_anything_is_touched"],
+    ),
+    (
+        "a recovery to a point in time (`recovery.signal`)",
+        &["hard_ground::a_recovery_to_a_point_in_time_is_no_standby"],
+    ),
+    (
+        "a running standby without its signal file",
+        &["hard_ground::a_running_standby_without_its_signal_is_told_to_put_it_back"],
+    ),
+    ("a standby that is to copy itself", &["hard_ground::a_cluster_is_not_made_a_copy_of_itself"]),
+    (
+        "a folder above that the owner can't write to",
+        &["hard_ground::a_folder_that_root_owns_is_good_enough_for_root_and_refused_to_the_owner"],
+    ),
+    (
+        "a stop that takes longer than `--timeout`",
+        &["hard_ground::a_server_that_does_not_stop_in_time_is_told_with_the_way_out"],
+    ),
+    (
+        "an exchange by renames that was cut off",
+        &["hard_ground::an_exchange_by_renames_that_was_cut_off_loses_nothing"],
+    ),
     ("too little room for two copies", &["says_no::too_little_room_is_refused_with_both_numbers"]),
     (
         "a replication slot that doesn't exist (15 and later can tell)",
@@ -363,17 +393,26 @@ fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<Outcome> {
 }
 
 fn a_mount_point_is_refused_before_anything_is_copied(sandbox: &Sandbox) {
+    refuses_a_mount(sandbox, "", "is a mount point");
+}
+
+fn a_mount_inside_the_data_directory_is_refused_before_anything_is_copied(sandbox: &Sandbox) {
+    refuses_a_mount(sandbox, "/pg_wal", "pg_wal");
+}
+
+fn refuses_a_mount(sandbox: &Sandbox, inside: &str, words: &str) {
     let (primary, standby) = two_clusters(sandbox);
     remember_password(&primary);
     let data = standby.data.display();
     let way = way(&primary).join(" ");
     let passwords = sandbox.path().join("passwords").display().to_string();
     let script = format!(
-        "mount --bind {data} {data}\nexec pg-basebackup-swap run -D {data} {way} --passfile {passwords} </dev/null\n"
+        "mount --bind {data}{inside} {data}{inside}\nexec pg-basebackup-swap run -D {data} {way} --passfile {passwords} </dev/null\n"
     );
     let before = names_below(&standby.data);
     let Some(refused) = with_mounts(sandbox, &script) else { return };
-    refused.expect_code(3).expect_error("is a mount point").expect_hint("one folder down");
+    let refused = refused.expect_code(3).expect_error(words).expect_error("mount");
+    assert!(!refused.hint().is_empty(), "{refused}");
     assert_eq!(names_below(&standby.data), before);
     assert!(!sandbox.path().join("standby.incoming").exists());
 }

@@ -262,7 +262,7 @@ fn a_smart_stop_that_clients_hold_up_gives_up_and_says_how_to_go_on(sandbox: &Sa
 fn wait_for_streaming_on_a_primary_says_that_it_never_will(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("primary").start();
     let wait = cluster.tool("wait").args(["--for", "streaming"]);
-    wait.run().expect_code(1).expect_error("primary").expect_hint("pg-basebackup-swap run");
+    wait.run().expect_code(1).expect_error("primary").expect_hint("pg-cluster status");
 }
 
 fn a_restart_that_left_a_setting_behind_is_not_called_a_success(sandbox: &Sandbox) {

@@ -319,6 +319,11 @@ pub fn refuse_what_could_not_start(cluster: &Cluster) -> Result<(), Failure> {
 /// Beside the data directory, made here so that it is for the owner's eyes only.
 fn startup_log(data_directory: &Path) -> Result<PathBuf, Failure> {
     let path = plain::log_file(data_directory);
+    if let Some(odd) = data_directory.to_string_lossy().chars().find(|letter| "\"$`\\".contains(*letter)) {
+        return Err(Failure::refused(format!("pg_ctl can't start a server in {}", data_directory.display()))
+            .because(format!("it hands the path to a shell, where {odd} has a meaning"))
+            .hint("with the server stopped, rename the folder"));
+    }
     crate::durable_file::append_to(&path, 0o600).map_err(|failure| {
         let word = shell_word(path.as_os_str());
         failure.hint(format!("the server's owner has to write there, as root: touch {word} && chown USER {word}"))
