@@ -28,7 +28,7 @@ on_the_machines_own!(
 const TABLE: &str = include_str!("../../docs/when-it-says-no.md");
 
 /// The table's rows, and the scenarios that show them.
-const SHOWN_BY: [(&str, &[&str]); 31] = [
+const SHOWN_BY: [(&str, &[&str]); 39] = [
     ("a setting that PostgreSQL doesn't know", &["settings::what_the_server_would_not_take_is_not_written"]),
     ("a value that the server's own parser refuses", &["settings::what_the_server_would_not_take_is_not_written"]),
     (
