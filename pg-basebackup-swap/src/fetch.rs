@@ -6,9 +6,9 @@
 use crate::args::{Checkpoint, FetchArguments, FetchVerb};
 use crate::inspect::{self, Source, Standing};
 use crate::marker::Marker;
-use crate::places::Places;
+use crate::places::{self, Places};
 use crate::progress::{self, Bar};
-use crate::{install, own_files, standby_settings};
+use crate::{own_files, prepare, standby_settings};
 use nix::sys::statvfs::statvfs;
 use pg_runbook::cluster::{major_of, programs, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
@@ -23,8 +23,8 @@ const FETCH: Act = Act { plain: "fetch a copy of", past: "fetched a copy of" };
 
 /// `pg-basebackup-swap fetch`
 pub fn fetch(run: &mut Run, arguments: &FetchVerb) -> Result<(), Failure> {
-    let (mut cluster, places) = install::take(run)?;
-    if install::only_planned(run, &cluster) {
+    let (mut cluster, places) = prepare::take(run)?;
+    if prepare::only_planned(run, &cluster) {
         return Ok(());
     }
     let source = Source::find(run, &cluster, &arguments.fetch)?;
@@ -51,7 +51,7 @@ pub fn bring(
     arguments: &FetchArguments,
 ) -> Result<(), Failure> {
     source.refuse_what_does_not_fit(cluster)?;
-    install::refuse_a_parent_out_of_reach(cluster, places)?;
+    places::refuse_a_parent_out_of_reach(cluster, places)?;
     inspect::refuse_what_cannot_be_exchanged(cluster, places, arguments)?;
     inspect::refuse_what_would_promote(cluster)?;
     inspect::check_bounds(run, cluster, source)?;
@@ -81,7 +81,7 @@ pub fn bring(
     };
     marker.put(&partial)?;
     durable_file::sync(&partial)?;
-    install::in_parent(places, || durable_file::rename(&partial, &places.incoming()))?;
+    places::in_parent(places, || durable_file::rename(&partial, &places.incoming()))?;
     let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     run.fact("fetch", &serde_json::json!({ "directory": places.incoming(), "bytes": bytes, "seconds": seconds }));
     run.change(change.remark(format!("{} MB in {seconds:.1} s", bytes / 1_000_000)));
@@ -111,7 +111,7 @@ fn remove(places: &Places, copy: &Path) -> Result<(), Failure> {
         // The folder above may be root's; an empty one is as good as none.
         let _ = durable_file::remove_empty_folder(&folder);
     }
-    install::in_parent(places, || durable_file::remove_tree(copy))
+    places::in_parent(places, || durable_file::remove_tree(copy))
 }
 
 /// Segments (24 hexadecimal digits, `.partial`, `.backup`), timeline histories and folders of the server's own.

@@ -8,15 +8,13 @@ use crate::exchange::exchange;
 use crate::fetch;
 use crate::inspect::{self, Source, Standing};
 use crate::marker::Marker;
-use crate::places::Places;
+use crate::places::{self, Places, in_parent};
+use crate::prepare;
 use crate::streaming;
-use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, faccessat};
-use pg_runbook::cluster::{State, plain};
+use pg_runbook::cluster::State;
 use pg_runbook::document::{Act, Change};
-use pg_runbook::invocation::shell_word;
 use pg_runbook::service::CommandLine;
-use pg_runbook::{Cluster, Failure, Level, Run, durable_file, owner, service, signals};
+use pg_runbook::{Cluster, Failure, Level, Run, durable_file, service, signals};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,8 +22,8 @@ const SWAP: Act = Act { plain: "exchange the data directory of", past: "exchange
 
 /// `pg-basebackup-swap run`
 pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
-    let (mut cluster, places) = take(run)?;
-    if only_planned(run, &cluster) {
+    let (mut cluster, places) = prepare::take(run)?;
+    if prepare::only_planned(run, &cluster) {
         return Ok(());
     }
     let source = Source::find(run, &cluster, &arguments.fetch)?;
@@ -62,7 +60,7 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
 
 /// `pg-basebackup-swap swap`
 pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
-    let (mut cluster, places) = take(run)?;
+    let (mut cluster, places) = prepare::take(run)?;
     let Some(marker) = Marker::of(&places.incoming())? else {
         return Err(Failure::refused(format!(
             "there is no copy to install: {} is missing",
@@ -74,62 +72,6 @@ pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
     let replaced = crate::args::ReplacedArguments { force: true, ..arguments.replaced.clone() };
     inspect::judge(run, &mut cluster, &marker.system_identifier, &replaced)?;
     install(run, &mut cluster, &places, &marker.system_identifier, arguments.swap.timeout)
-}
-
-/// The cluster, locked, and what an earlier run left put in order.
-pub fn take(run: &mut Run) -> Result<(Cluster, Places), Failure> {
-    let mut cluster = run.cluster()?;
-    if cluster.state == State::Unknown {
-        return Err(Failure::failed(format!("look into {}: permission denied", cluster.data_directory.display()))
-            .hint(format!("sudo pg-basebackup-swap …, or sudo -u {} pg-basebackup-swap …", cluster.owner)));
-    }
-    run.lock(&cluster)?;
-    cluster.refresh();
-    run.set_cluster(&cluster);
-    let places = Places::of(&cluster)?;
-    if !run.check() {
-        put_in_order(run, &places)?;
-    }
-    Ok((cluster, places))
-}
-
-/// With `--check`, steps before that would change the primary make it useless to ask.
-pub fn only_planned(run: &mut Run, cluster: &Cluster) -> bool {
-    let planned = run.follows_plans();
-    if planned {
-        run.message(format!(
-            "would look whether {} needs a copy (the primary was not asked: steps before are only planned)",
-            cluster.title()
-        ));
-    }
-    planned
-}
-
-/// What a run that was killed in between left: names first, then the exchange, then the note taken out.
-fn put_in_order(run: &Run, places: &Places) -> Result<(), Failure> {
-    if Marker::of(&places.data)?.is_some() {
-        Marker::take_out(&places.data)?;
-    }
-    // Cut off between the second and the third of three renames.
-    let aside = plain::aside(&places.data);
-    if aside.join("PG_VERSION").exists() {
-        let kept = places.next_previous(SystemTime::now());
-        run.say(&format!("{} is an old data directory; it is kept as {}", aside.display(), kept.display()));
-        in_parent(places, || durable_file::rename(&aside, &kept))?;
-    }
-    for kept in places.kept() {
-        if Marker::of(&kept)?.is_some() && !places.incoming().exists() {
-            run.say(&format!("{} is a copy that was not installed", kept.display()));
-            in_parent(places, || durable_file::rename(&kept, &places.incoming()))?;
-        }
-    }
-    let incoming = places.incoming();
-    if incoming.exists() && Marker::of(&incoming)?.is_none() {
-        return Err(Failure::refused(format!("{} is not a copy that this tool made", incoming.display()))
-            .because("it has no note of where it came from")
-            .hint("look what it is, and move it away"));
-    }
-    Ok(())
 }
 
 fn remember(run: &mut Run, source: &Source) {
@@ -202,7 +144,7 @@ fn install(
 fn refuse_what_would_fail_later(cluster: &Cluster, places: &Places) -> Result<(), Failure> {
     inspect::refuse_mount_points(places)?;
     inspect::refuse_what_would_promote(cluster)?;
-    refuse_a_parent_out_of_reach(cluster, places)?;
+    places::refuse_a_parent_out_of_reach(cluster, places)?;
     if cluster.has_process() { service::refuse_what_could_not_start(cluster) } else { Ok(()) }
 }
 
@@ -263,40 +205,4 @@ fn go_back(
             .because(format!("and then: {second}"))
             .hint(format!("both directories are whole: pg-basebackup-swap status {}", cluster.option())),
     }
-}
-
-/// Work in the folder above the data directory, as the owner where the owner may, else as root where that is safe.
-pub fn in_parent<T>(places: &Places, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    if owner_may_write(places) {
-        return work();
-    }
-    let denied = Failure::failed(format!("work in {}: permission denied", places.parent().display()));
-    durable_file::in_the_owners_stead(&places.incoming(), denied, work)
-}
-
-fn owner_may_write(places: &Places) -> bool {
-    faccessat(AT_FDCWD, places.parent(), AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
-}
-
-/// What the exchange needs of the folder above is looked at before anything is copied or stopped.
-pub fn refuse_a_parent_out_of_reach(cluster: &Cluster, places: &Places) -> Result<(), Failure> {
-    let parent = places.parent().display();
-    if owner_may_write(places) {
-        return Ok(());
-    }
-    let refused = |why: String| {
-        Err(Failure::refused(format!("nothing can be put beside {}", places.data.display())).because(why))
-    };
-    if !owner::started_by_root() {
-        return refused(format!("{} may not write into {parent}", cluster.owner))
-            .map_err(|failure| failure.hint("run this as root: sudo pg-basebackup-swap …"));
-    }
-    if owner::as_started(|| Ok(durable_file::only_root_leads_to(&places.incoming())))? {
-        return Ok(());
-    }
-    refused(format!(
-        "{} may not write into {parent}, and somebody other than root can change where that leads",
-        cluster.owner
-    ))
-    .map_err(|failure| failure.hint(format!("chown {}: {}", cluster.owner, shell_word(places.parent().as_os_str()))))
 }

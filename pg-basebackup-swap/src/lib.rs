@@ -12,6 +12,7 @@ mod install;
 mod marker;
 mod own_files;
 mod places;
+mod prepare;
 mod progress;
 mod standby_settings;
 mod status;

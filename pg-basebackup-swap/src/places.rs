@@ -3,7 +3,8 @@
 //! What must always hold: all are on one file system under one folder, so that a rename is enough; a symbolic link to
 //! the data directory is followed first, and stays.
 
-use pg_runbook::{Attempt, Cluster, Failure};
+use pg_runbook::invocation::shell_word;
+use pg_runbook::{Attempt, Cluster, Failure, durable_file, owner};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -98,6 +99,38 @@ fn unescape(place: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(place.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+/// Work in the folder above the data directory, as the owner where the owner may, else as root where that is safe.
+pub fn in_parent<T>(places: &Places, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    if owner::may_write(places.parent()) {
+        return work();
+    }
+    let denied = Failure::failed(format!("work in {}: permission denied", places.parent().display()));
+    durable_file::in_the_owners_stead(&places.incoming(), denied, work)
+}
+
+/// What the exchange needs of the folder above is looked at before anything is copied or stopped.
+pub fn refuse_a_parent_out_of_reach(cluster: &Cluster, places: &Places) -> Result<(), Failure> {
+    let parent = places.parent().display();
+    if owner::may_write(places.parent()) {
+        return Ok(());
+    }
+    let refused = |why: String| {
+        Err(Failure::refused(format!("nothing can be put beside {}", places.data.display())).because(why))
+    };
+    if !owner::started_by_root() {
+        return refused(format!("{} may not write into {parent}", cluster.owner))
+            .map_err(|failure| failure.hint("run this as root: sudo pg-basebackup-swap …"));
+    }
+    if owner::as_started(|| Ok(durable_file::only_root_leads_to(&places.incoming())))? {
+        return Ok(());
+    }
+    refused(format!(
+        "{} may not write into {parent}, and somebody other than root can change where that leads",
+        cluster.owner
+    ))
+    .map_err(|failure| failure.hint(format!("chown {}: {}", cluster.owner, shell_word(places.parent().as_os_str()))))
 }
 
 #[cfg(test)]
