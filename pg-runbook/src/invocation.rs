@@ -5,19 +5,22 @@
 
 #![allow(clippy::disallowed_methods)] // The door itself.
 
+mod stream;
+
 use crate::failure::{Attempt, Failure};
 use crate::{owner, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use stream::{Open, Stream};
 
 static SHOW: AtomicBool = AtomicBool::new(false);
 
@@ -285,64 +288,6 @@ fn pin_environment(command: &mut Command) {
         if text.starts_with("PG") && !text.starts_with("PG_") {
             command.env_remove(&name);
         }
-    }
-}
-
-/// One of the child's output pipes, read without blocking.
-struct Stream<R> {
-    pipe: Option<R>,
-    bytes: Vec<u8>,
-    handed_on: usize,
-}
-
-impl<R: Read + AsFd> Stream<R> {
-    fn new(pipe: Option<R>) -> Result<Self, Failure> {
-        if let Some(pipe) = &pipe {
-            use nix::fcntl::{FcntlArg, OFlag, fcntl};
-            fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).attempt(|| "make a pipe non-blocking")?;
-        }
-        Ok(Self { pipe, bytes: Vec::new(), handed_on: 0 })
-    }
-
-    fn read(&mut self) {
-        let mut buffer = [0; 8192];
-        while let Some(pipe) = &mut self.pipe {
-            match pipe.read(&mut buffer) {
-                Ok(0) => self.pipe = None,
-                Ok(count) => self.bytes.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => self.pipe = None,
-            }
-        }
-    }
-
-    fn hand_on(&mut self, to: Watcher<'_>, all: bool) -> Result<(), Failure> {
-        while let Some(length) = self.bytes[self.handed_on..].iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            let piece = self.handed_on..self.handed_on + length;
-            self.handed_on += length + 1;
-            to(&String::from_utf8_lossy(&self.bytes[piece]))?;
-        }
-        if all && self.handed_on < self.bytes.len() {
-            to(&String::from_utf8_lossy(&self.bytes[self.handed_on..]))?;
-            self.handed_on = self.bytes.len();
-        }
-        Ok(())
-    }
-
-    fn text(self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-}
-
-/// What can be polled while it is open.
-trait Open {
-    fn open(&self) -> Option<BorrowedFd<'_>>;
-}
-
-impl<R: AsFd> Open for Stream<R> {
-    fn open(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
     }
 }
 
