@@ -138,6 +138,7 @@ fn copy(
         Checkpoint::Spread => "spread",
     };
     let mut invocation = Invocation::new(program)
+        .with_its_children()
         .args([
             "--wal-method=stream",
             "--no-password",

@@ -1,3 +1,5 @@
+//! Where a rule goes, and when none is needed.
+
 use super::*;
 use clap::Parser;
 use pg_runbook::Code;

@@ -1,3 +1,5 @@
+//! Which rules are taken out, and that nothing else is.
+
 use super::*;
 use crate::hba_file::HbaFile;
 use clap::Parser;

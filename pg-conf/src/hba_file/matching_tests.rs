@@ -1,3 +1,5 @@
+//! Which rule meets which login.
+
 use super::super::HbaFile;
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Reading and editing `pg_hba.conf` without loss.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a change of settings comes to, before anything is done.
+
 #![allow(clippy::disallowed_methods)] // The tests set their own scenery.
 
 use super::*;

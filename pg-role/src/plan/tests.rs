@@ -1,3 +1,5 @@
+//! What a role lacks, as a plan.
+
 use super::*;
 
 fn replicator() -> Role {

@@ -1,3 +1,5 @@
+//! Verifiers that real servers made.
+
 use super::*;
 
 /// Role, password, and what a real server stored for them.

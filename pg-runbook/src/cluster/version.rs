@@ -24,12 +24,6 @@ pub fn reads_replication_slots(major: u32) -> bool {
     major >= 15
 }
 
-/// Whether a base backup comes with a manifest.
-#[must_use]
-pub fn has_backup_manifest(major: u32) -> bool {
-    major >= 13
-}
-
 /// The settings that a hot standby must not be below.
 #[must_use]
 pub fn standby_bounds(major: u32) -> Vec<&'static str> {

@@ -1,3 +1,5 @@
+//! Reading and editing one file without loss.
+
 use proptest::prelude::*;
 
 use super::*;

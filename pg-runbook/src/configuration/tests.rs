@@ -1,3 +1,5 @@
+//! Includes, and which assignment is in force.
+
 #![allow(clippy::disallowed_methods)] // test files are written in place
 
 use std::fs;

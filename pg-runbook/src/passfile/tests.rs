@@ -1,3 +1,5 @@
+//! Which line wins, and editing without loss.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Parameters decided as libpq decides them.
+
 use clap::Parser;
 
 use super::*;
