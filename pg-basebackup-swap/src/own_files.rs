@@ -4,7 +4,7 @@
 //! What must always hold: after it, the copy's configuration says what the standby's said.
 
 use pg_runbook::cluster::Layout;
-use pg_runbook::configuration::Configuration;
+use pg_runbook::configuration::{Configuration, history};
 use pg_runbook::{Cluster, Failure, durable_file};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,8 @@ pub fn keep(cluster: &Cluster, data: &Path, copy: &Path) -> Result<Vec<PathBuf>,
         }
     }
     remove_what_only_the_primary_includes(copy, &names)?;
+    durable_file::remove_tree(&copy.join(history::FOLDER))?;
+    durable_file::copy_tree(&data.join(history::FOLDER), &copy.join(history::FOLDER))?;
     Ok(names)
 }
 

@@ -5,6 +5,7 @@
 
 use crate::args::DropArguments;
 use pg_runbook::cluster::{self, Cluster, Layout, contents, plain};
+use pg_runbook::configuration::History;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::service::{self, StopMode};
@@ -104,6 +105,8 @@ fn refuse_what_is_used(cluster: &Cluster, arguments: &DropArguments) -> Result<(
 fn remove(cluster: &Cluster) -> Result<(), Failure> {
     if let (Layout::Debian, Some(name)) = (cluster.layout, &cluster.name) {
         let major = cluster.major.to_string();
+        // The wrapper leaves a folder that it doesn't know.
+        durable_file::remove_tree(History::of(cluster).folder())?;
         let invocation = Invocation::new("/usr/bin/pg_dropcluster").args([&major, name]).as_started();
         return invocation.run().map(std::mem::drop);
     }

@@ -5,11 +5,12 @@
 
 use crate::args::AccessArguments;
 use crate::hba_file::{Address, Database, Kind, Login, Origin, Record, Rule, Word, format_rule};
-use crate::install::{self, Edit};
+use crate::install::{self, Installed};
 use crate::{running, settings};
 use ipnet::IpNet;
 use pg_runbook::cluster::Cluster;
 use pg_runbook::cluster::postmaster;
+use pg_runbook::configuration::Edit;
 use pg_runbook::document::Change;
 use pg_runbook::server::Server;
 use pg_runbook::{Failure, Level, Run, durable_file, service};
@@ -189,9 +190,10 @@ pub fn install(
         if let Some(server) = &mut server {
             refuse_broken(cluster, server)?;
         }
-        install::install(run, std::slice::from_ref(edit))?;
-        if let Some(server) = server.as_mut().filter(|_| !run.check()) {
-            verify(cluster, server, edit)?;
+        let what = install::what(run, &changes);
+        let installed = install::install(run, cluster, std::slice::from_ref(edit), what)?;
+        if let (Some(server), Some(installed)) = (&mut server, installed) {
+            verify(cluster, server, &installed)?;
         }
     }
     let count = changes.len();
@@ -204,7 +206,7 @@ pub fn install(
     if level > Level::None {
         run.need(level, "pg_hba.conf");
     }
-    settings::conclude(run, cluster, count, "rule");
+    settings::conclude(run, cluster, settings::counted(run, count, "rule"), count > 0);
     Ok(())
 }
 
@@ -218,12 +220,13 @@ fn refuse_broken(cluster: &Cluster, server: &mut Server) -> Result<(), Failure> 
     Err(errors.into_iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", cluster.option())))
 }
 
-fn verify(cluster: &Cluster, server: &mut Server, edit: &Edit) -> Result<(), Failure> {
+/// Asks the server what it makes of the new file, and puts the old one back where it finds errors.
+pub fn verify(cluster: &Cluster, server: &mut Server, installed: &Installed) -> Result<(), Failure> {
     let errors = service::rule_errors(server)?;
     if errors.is_empty() {
         return Ok(());
     }
-    edit.take_back()?;
+    installed.take_back()?;
     let failure = Failure::failed(format!(
         "the server would not load the new {}; the old one is back",
         cluster.hba_file.display()

@@ -6,8 +6,8 @@ use crate::access::{self, From, Request};
 use crate::args::AccessArguments;
 use crate::hba_file::{HbaFile, Match, Origin, Record, Rule};
 use crate::hba_tree::{self, Found};
-use crate::install::Edit;
 use pg_runbook::cluster::Cluster;
+use pg_runbook::configuration::Edit;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::{Failure, Run};
 
@@ -60,7 +60,7 @@ pub fn allow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failure> 
     }
     let change = |(name, line): (String, usize)| Change::act("rule", name, ADD).at(&cluster.hba_file, Some(line));
     let changes = added.into_iter().map(change).collect();
-    let edit = Edit { path: cluster.hba_file.clone(), before, after: file.to_bytes() };
+    let edit = Edit { path: cluster.hba_file.clone(), before: Some(before), after: Some(file.to_bytes()) };
     access::install(run, &cluster, &edit, changes, arguments)?;
     remember_replicator(run, arguments);
     Ok(())

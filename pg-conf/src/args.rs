@@ -36,6 +36,22 @@ pub enum Command {
     Disallow(AccessArguments),
     /// Show the rules of `pg_hba.conf`
     Rules,
+    /// Put back what the last change replaced, byte for byte
+    Undo(UndoArguments),
+}
+
+/// How far back.
+#[derive(Args, Clone, Debug)]
+pub struct UndoArguments {
+    /// Back to before this step, and so before all later ones too [default: the last change]
+    #[arg(long, value_name = "N")]
+    pub step: Option<u32>,
+    /// Show the steps that are kept, and change nothing
+    #[arg(long, conflicts_with = "step")]
+    pub list: bool,
+    /// How to ask the cluster's server.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
 }
 
 /// What to set.

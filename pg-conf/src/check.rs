@@ -6,10 +6,11 @@ use crate::args::CheckArguments;
 use crate::edits;
 use crate::hba_file::Record;
 use crate::hba_tree;
-use crate::judge::Rejection;
 use crate::running;
 use crate::settings::World;
 use pg_runbook::cluster::Cluster;
+use pg_runbook::configuration::cross_checks;
+use pg_runbook::configuration::judge::Rejection;
 use pg_runbook::{Failure, Run, durable_file, service};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -77,12 +78,14 @@ fn of_settings(world: &World) -> Result<Vec<Problem>, Failure> {
             problems.extend(rejection.lines.iter().map(|line| located(world, line)));
         }
         Err(_) => {}
-        Ok(_) => problems.extend(world.violations(&world.judge)?.into_iter().map(|violation| {
-            let found =
-                world.configuration.in_force(violation.name).or_else(|| world.configuration.in_force("wal_level"));
-            let file = found.map_or(world.configuration.main_file(), |found| &found.file).to_owned();
-            Problem { file, line: found.map(|found| found.line), message: violation.message }
-        })),
+        Ok(_) => problems.extend(cross_checks::of_configuration(&world.judge, world.cluster.major)?.into_iter().map(
+            |violation| {
+                let found =
+                    world.configuration.in_force(violation.name).or_else(|| world.configuration.in_force("wal_level"));
+                let file = found.map_or(world.configuration.main_file(), |found| &found.file).to_owned();
+                Problem { file, line: found.map(|found| found.line), message: violation.message }
+            },
+        )),
     }
     Ok(problems)
 }

@@ -4,7 +4,7 @@ use crate::access::{self, Request};
 use crate::allow::{self, Verdict};
 use crate::args::AccessArguments;
 use crate::hba_file::HbaFile;
-use crate::install::Edit;
+use pg_runbook::configuration::Edit;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::{Failure, Run};
 
@@ -20,7 +20,7 @@ pub fn disallow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failur
     let removed = remove(&mut file, &request)?;
     let change = |(name, line): (String, usize)| Change::act("rule", name, REMOVE).at(&cluster.hba_file, Some(line));
     let changes = removed.into_iter().map(change).collect();
-    let edit = Edit { path: cluster.hba_file.clone(), before, after: file.to_bytes() };
+    let edit = Edit { path: cluster.hba_file.clone(), before: Some(before), after: Some(file.to_bytes()) };
     access::install(run, &cluster, &edit, changes, arguments)?;
     // It takes out what allow put in; other rules may let the same login in.
     for origin in &request.origins {

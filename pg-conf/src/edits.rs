@@ -4,9 +4,8 @@
 //! What must always hold: the assignment in force is the one that is edited, in the file where it stands;
 //! postgresql.auto.conf is never touched, it belongs to ALTER SYSTEM.
 
-use crate::install::Edit;
 use pg_runbook::Failure;
-use pg_runbook::configuration::{ConfFile, Configuration, EntryKind, Located};
+use pg_runbook::configuration::{ConfFile, Configuration, Edit, EntryKind, Located};
 use std::path::{Path, PathBuf};
 
 /// Files as they would be.
@@ -57,8 +56,8 @@ impl Edited {
     /// What there is to write.
     pub fn edits(&self, configuration: &Configuration) -> Vec<Edit> {
         let edit = |(path, file): &(PathBuf, ConfFile)| {
-            let before = configuration.file(path).map(ConfFile::to_bytes).unwrap_or_default();
-            Edit { path: path.clone(), before, after: file.to_bytes() }
+            let before = configuration.file(path).map(ConfFile::to_bytes);
+            Edit { path: path.clone(), before, after: Some(file.to_bytes()) }
         };
         self.files.iter().map(edit).filter(|edit| edit.before != edit.after).collect()
     }
@@ -110,7 +109,7 @@ mod tests {
     }
 
     fn text(edit: &Edit) -> String {
-        String::from_utf8(edit.after.clone()).unwrap()
+        String::from_utf8(edit.after.clone().unwrap()).unwrap()
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use crate::args::GetArguments;
 use crate::command_line;
-use crate::judge;
 use crate::running;
 use crate::settings::World;
 use pg_runbook::cli::table;
-use pg_runbook::configuration::Located;
+use pg_runbook::configuration::{Located, judge};
 use pg_runbook::{Failure, Run};
 use serde::Serialize;
 use std::path::{Path, PathBuf};

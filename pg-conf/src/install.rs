@@ -1,55 +1,52 @@
-//! Edited files put into their places.
+//! Edited files put into their places, after what they were is kept for `undo`.
 //!
-//! What must always hold: a file is only replaced while it is what the plan was made from; of several files all are
-//! replaced or none.
+//! What must always hold: with `--check` nothing is written; what the running server turns out not to load does not
+//! stay.
 
-use pg_runbook::{Code, Failure, Run, durable_file};
-use std::path::PathBuf;
+use pg_runbook::cluster::Cluster;
+use pg_runbook::configuration::history::{History, What};
+use pg_runbook::configuration::{Edit, edit};
+use pg_runbook::document::Change;
+use pg_runbook::{Failure, Run};
 
-/// One file, before and after.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edit {
-    /// Its absolute path.
-    pub path: PathBuf,
-    /// What the plan was made from.
-    pub before: Vec<u8>,
-    /// What it is to be.
-    pub after: Vec<u8>,
+/// Files that are in place, and can be taken back while nobody else knows of them.
+#[derive(Debug)]
+pub struct Installed {
+    history: History,
+    step: u32,
+    edits: Vec<Edit>,
 }
 
-impl Edit {
-    fn put(&self, from: &[u8], to: &[u8]) -> Result<(), Failure> {
-        if durable_file::read(&self.path)?.as_deref() != Some(from) {
-            return Err(Failure::new(Code::GaveUp, format!("{} was changed by somebody else", self.path.display()))
-                .because("it is not what the plan was made from")
-                .hint("run this again"));
-        }
-        durable_file::replace(&self.path, to, 0o600).map(|_| ())
-    }
-
-    /// Puts back what was there before.
+impl Installed {
+    /// Puts back what was there before; of the step nothing stays.
     pub fn take_back(&self) -> Result<(), Failure> {
-        self.put(&self.after, &self.before)
+        let back: Vec<Edit> = self.edits.iter().rev().map(Edit::reversed).collect();
+        edit::put(&back)?;
+        self.history.forget(self.step)
     }
 }
 
 /// Shows the differences where they were asked for, and replaces the files unless nothing is to be changed.
-pub fn install(run: &mut Run, edits: &[Edit]) -> Result<(), Failure> {
+pub fn install(run: &mut Run, cluster: &Cluster, edits: &[Edit], what: What) -> Result<Option<Installed>, Failure> {
     for edit in edits {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
         run.show_difference(&edit.path.display().to_string(), &text(&edit.before), &text(&edit.after));
     }
     if run.check() {
-        return Ok(());
+        return Ok(None);
     }
-    for (index, edit) in edits.iter().enumerate() {
-        if let Err(failure) = edit.put(&edit.before, &edit.after) {
-            let put_back: Result<Vec<()>, Failure> = edits[..index].iter().map(Edit::take_back).collect();
-            return Err(match put_back {
-                Ok(_) => failure,
-                Err(second) => failure.because(format!("and what was already done could not be undone: {second}")),
-            });
-        }
+    let history = History::of(cluster);
+    let step = history.change(what, edits)?;
+    Ok(step.map(|step| Installed { history, step, edits: edits.to_vec() }))
+}
+
+/// What a run is about to do, as the history tells it.
+pub fn what(run: &Run, changes: &[Change]) -> What {
+    What {
+        tool: run.tool.to_owned(),
+        action: run.document.action.clone(),
+        changes: changes.iter().map(|change| change.line(false)).collect(),
+        restart: changes.iter().any(|change| change.context.as_deref() == Some("postmaster")),
+        undoes: None,
     }
-    Ok(())
 }

@@ -10,19 +10,19 @@ mod bounds;
 mod catalogue;
 mod check;
 mod command_line;
-mod cross_checks;
 mod disallow;
 mod edits;
 mod get;
 pub mod hba_file;
 mod hba_tree;
 mod install;
-mod judge;
+mod put_back;
 mod rules;
 mod running;
 mod set;
 mod settings;
 mod translation;
+mod undo;
 
 pub use args::Arguments;
 
@@ -47,6 +47,7 @@ impl Tool for Arguments {
             Command::Allow(_) => "allow",
             Command::Disallow(_) => "disallow",
             Command::Rules => "rules",
+            Command::Undo(_) => "undo",
         };
         Verb { name, disturbs: false, wants_cluster: true }
     }
@@ -61,6 +62,7 @@ impl Tool for Arguments {
             Command::Allow(arguments) => allow::allow(run, &arguments),
             Command::Disallow(arguments) => disallow::disallow(run, &arguments),
             Command::Rules => rules::rules(run),
+            Command::Undo(arguments) => undo::undo(run, &arguments),
         }
     }
 }

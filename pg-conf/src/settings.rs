@@ -5,8 +5,11 @@
 
 mod inspect;
 mod plan;
+mod verify;
 
 pub use inspect::{Subject, World};
+pub use plan::with_remark;
+pub use verify::verify;
 
 use crate::install;
 use pg_runbook::cluster::Cluster;
@@ -39,7 +42,10 @@ pub fn change(
     for warning in plan.warnings {
         run.warn(warning);
     }
-    install::install(run, &plan.edits)?;
+    let what = install::what(run, &plan.changes);
+    if let Some(installed) = install::install(run, cluster, &plan.edits, what)? {
+        verify(run, cluster, &world.running, &plan.changes, connection, &installed)?;
+    }
     let count = plan.changes.len();
     for change in plan.changes {
         run.change(change);
@@ -47,19 +53,23 @@ pub fn change(
     for (level, name) in &plan.needs {
         run.need(*level, name);
     }
-    conclude(run, cluster, count, "setting");
+    conclude(run, cluster, counted(run, count, "setting"), count > 0);
     Ok(())
 }
 
-/// The message, and for people the command that makes the server aware.
-pub fn conclude(run: &mut Run, cluster: &Cluster, count: usize, thing: &str) {
-    let what = match (count, run.check()) {
+/// How many of a thing are changed, in words.
+pub fn counted(run: &Run, count: usize, thing: &str) -> String {
+    match (count, run.check()) {
         (0, _) => "nothing to change".to_owned(),
         (1, false) => format!("1 {thing} changed"),
         (1, true) => format!("1 {thing} would change"),
         (_, false) => format!("{count} {thing}s changed"),
         (_, true) => format!("{count} {thing}s would change"),
-    };
+    }
+}
+
+/// The message, and for people the command that makes the server aware.
+pub fn conclude(run: &mut Run, cluster: &Cluster, what: String, changed: bool) {
     let level = match run.document.needs.level {
         Level::None => {
             run.message(what);
@@ -71,8 +81,8 @@ pub fn conclude(run: &mut Run, cluster: &Cluster, count: usize, thing: &str) {
     };
     let needs = &run.document.needs;
     let names = if needs.level == Level::Restart { &needs.restart } else { &needs.reload };
-    let names = if count == 0 && !names.is_empty() { format!(" for {}", names.join(", ")) } else { String::new() };
-    let is = if run.check() && count > 0 { "would be" } else { "is" };
+    let names = if !changed && !names.is_empty() { format!(" for {}", names.join(", ")) } else { String::new() };
+    let is = if run.check() && changed { "would be" } else { "is" };
     run.message(format!("{what}; a {level} {is} needed{names}"));
     run.account(format!("make the server aware: pg-cluster {level} {}", cluster.option()));
 }

@@ -219,6 +219,25 @@ pub fn remove_tree(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Copies a folder and all that is in it, for the owner alone; one that isn't there is no failure.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<(), Failure> {
+    let entries = match fs::read_dir(from) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.attempt(|| format!("look into {from:?}"))?,
+    };
+    make_folder(to)?;
+    for entry in entries {
+        let name = entry.attempt(|| format!("look into {from:?}"))?.file_name();
+        let (source, target) = (from.join(&name), to.join(&name));
+        if source.is_dir() {
+            copy_tree(&source, &target)?;
+        } else if let Some(bytes) = read(&source)? {
+            replace(&target, &bytes, 0o600)?;
+        }
+    }
+    sync(to)
+}
+
 /// Removes all that is in a folder.
 pub fn empty_folder(path: &Path) -> Result<(), Failure> {
     let doing = || format!("empty {path:?}");

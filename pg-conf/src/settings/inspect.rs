@@ -3,11 +3,11 @@
 use super::Wanted;
 use crate::catalogue::Catalogue;
 use crate::edits::{self, Edited};
-use crate::judge::{self, Judge, Rejection};
 use crate::running::{self, Running};
-use crate::{command_line, cross_checks, translation};
+use crate::{command_line, translation};
 use pg_runbook::cluster::Cluster;
-use pg_runbook::configuration::Configuration;
+use pg_runbook::configuration::judge::{self, Judge, Rejection};
+use pg_runbook::configuration::{Configuration, cross_checks};
 use pg_runbook::server::ConnectionArguments;
 use pg_runbook::{Failure, Run};
 use std::path::Path;
@@ -191,7 +191,7 @@ impl World {
         if !open.iter().any(|one| cross_checks::NAMES.contains(&one.name.as_str())) {
             return Ok(());
         }
-        let found = self.violations(&self.judge.over(candidate))?;
+        let found = cross_checks::of_configuration(&self.judge.over(candidate), self.cluster.major)?;
         let Some(first) = found.first() else { return Ok(()) };
         let asked: Vec<String> = open.iter().map(|one| spelled(one)).collect();
         let failure = Failure::usage(format!("the server would not start with {}", asked.join(", ")));
@@ -201,18 +201,6 @@ impl World {
             first.other,
             first.name
         )))
-    }
-
-    /// What does not go together in the configuration that `judge` reads.
-    pub fn violations(&self, judge: &Judge) -> Result<Vec<cross_checks::Violation>, Failure> {
-        let mut values = Vec::new();
-        for name in cross_checks::NAMES.into_iter().filter(|name| self.catalogue.find(name).is_some()) {
-            if let Ok(value) = judge.value(name)? {
-                values.push((name, value));
-            }
-        }
-        let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-        Ok(cross_checks::violations(self.cluster.major, &value))
     }
 }
 

@@ -3,9 +3,8 @@
 use super::{Subject, World};
 use crate::command_line;
 use crate::edits::{self, Edited};
-use crate::install::Edit;
 use crate::running::{self, Asked};
-use pg_runbook::configuration::Located;
+use pg_runbook::configuration::{Edit, Located};
 use pg_runbook::document::Change;
 use pg_runbook::{Failure, Level};
 
@@ -132,6 +131,11 @@ fn change(world: &World, subject: &Subject, edited: &Edited, level: Level) -> Ch
     let mut change = Change::value("setting", name, before, subject.wanted.clone()).at(file, at);
     let known = world.catalogue.find(name).map(|known| known.context.clone());
     change.context = world.running.live(name).map(|live| live.context.clone()).or(known);
+    with_remark(change, level)
+}
+
+/// Says what a change needs before it is in force.
+pub fn with_remark(change: Change, level: Level) -> Change {
     match level {
         Level::None => change,
         Level::Reload => change.remark("reload needed"),

@@ -4,10 +4,10 @@
 
 use super::*;
 use crate::catalogue::Catalogue;
-use crate::judge::Judge;
 use crate::running::{Live, Running, Snapshot};
 use pg_runbook::Code;
 use pg_runbook::configuration::Configuration;
+use pg_runbook::configuration::judge::Judge;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -73,7 +73,11 @@ fn told(plan: &Plan, folder: &Path) -> String {
     text.extend(plan.needs.iter().map(|(level, name)| format!("{level:?} for {name}")));
     text.extend(plan.notes.iter().chain(&plan.warnings).cloned());
     for edit in &plan.edits {
-        text.push(format!("{}:\n{}", edit.path.display(), String::from_utf8_lossy(&edit.after)));
+        text.push(format!(
+            "{}:\n{}",
+            edit.path.display(),
+            String::from_utf8_lossy(edit.after.as_deref().unwrap_or_default())
+        ));
     }
     text.join("\n").replace(&folder.display().to_string(), "")
 }
@@ -153,7 +157,7 @@ fn planning_again_after_the_plan_was_carried_out_plans_nothing() {
     let (folder, world_before) = world(&[("postgresql.conf", "#wal_level = replica\n")], server());
     let wanted = subject("wal_level", Some("logical"), "logical", "replica");
     let first = plan(&world_before, &[wanted]).unwrap();
-    let text = String::from_utf8(first.edits[0].after.clone()).unwrap();
+    let text = String::from_utf8(first.edits[0].after.clone().unwrap()).unwrap();
     drop(folder);
     let (_folder, world_after) = world(&[("postgresql.conf", &text)], server());
     let again = plan(&world_after, &[subject("wal_level", Some("logical"), "logical", "logical")]).unwrap();

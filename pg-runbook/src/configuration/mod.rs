@@ -1,9 +1,13 @@
 //! A cluster's configuration as the server would read it: the main file, what it includes, postgresql.auto.conf.
 //!
-//! What must always hold: nothing is started and nothing written to find out, the order is the server's, and every
+//! What must always hold: nothing but [`judge`] starts a program and nothing is written to find out, the order is the server's, and every
 //! value can be traced to its file and line. Command line options, which beat all of this, are not seen here.
 
 pub mod conf_file;
+pub mod cross_checks;
+pub mod edit;
+pub mod history;
+pub mod judge;
 mod lexer;
 pub mod physical_lines;
 mod tree;
@@ -11,6 +15,8 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 pub use conf_file::{ConfFile, Entry, EntryKind, quote_value};
+pub use edit::Edit;
+pub use history::History;
 
 use crate::Failure;
 use tree::Tree;

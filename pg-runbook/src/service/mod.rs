@@ -190,13 +190,23 @@ pub fn reload(cluster: &Cluster, server: Option<&mut Server>) -> Result<Reloaded
 /// What the server itself finds wrong in its configuration files as they are now. What only waits for a restart is not
 /// wrong.
 pub fn configuration_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
-    server.batch("SET lc_messages = 'C'")?;
-    let settings = "SELECT coalesce(sourcefile, '?') || ':' || coalesce(sourceline, 0) || ': ' || coalesce(name || ': ', '') || error
-        FROM pg_file_settings WHERE error IS NOT NULL AND error <> 'setting could not be applied'
-        AND error NOT LIKE 'parameter \"%\" cannot be changed without restarting the server'";
-    let mut errors: Vec<String> = server.query(settings, &[])?.iter().map(|row| row.get(0)).collect();
+    let mut errors = setting_errors(server)?;
     errors.extend(rule_errors(server)?);
     Ok(errors)
+}
+
+/// The same for postgresql.conf and what it includes alone. The server has one text for a value that it refuses and for
+/// one that waits for a restart: which it is, the setting's context tells.
+pub fn setting_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
+    server.batch("SET lc_messages = 'C'")?;
+    let settings = "SELECT coalesce(f.sourcefile, '?') || ':' || coalesce(f.sourceline, 0) || ': '
+            || coalesce(f.name || ': ', '') || f.error
+        FROM pg_file_settings f LEFT JOIN pg_settings s ON lower(s.name) = lower(f.name)
+        WHERE f.error IS NOT NULL AND NOT (s.context IS NOT DISTINCT FROM 'postmaster'
+            AND (f.error = 'setting could not be applied'
+                OR f.error LIKE 'parameter \"%\" cannot be changed without restarting the server'))
+        ORDER BY f.seqno";
+    Ok(server.query(settings, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
 /// What the server finds wrong in `pg_hba.conf`. A rule that it read and that can't match as things are (`hostssl`

@@ -1,12 +1,12 @@
 //! The server's own parser (`postgres -C`): what a value comes to, and what is wrong with a file.
 //!
 //! What must always hold: nothing is judged here by rules of ours, and nothing that the server reads is changed. Of
-//! what it only notices at start it says nothing: see [`crate::cross_checks`].
+//! what it only notices at start it says nothing: see [`super::cross_checks`].
 
-use pg_runbook::cluster::{Cluster, programs};
-use pg_runbook::configuration::Configuration;
-use pg_runbook::invocation::Invocation;
-use pg_runbook::{Attempt, Failure, durable_file};
+use super::{ConfFile, Configuration};
+use crate::cluster::{Cluster, programs};
+use crate::invocation::Invocation;
+use crate::{Attempt, Failure, durable_file};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,11 +44,13 @@ impl Judge {
     }
 
     /// The same server over another file.
+    #[must_use]
     pub fn over(&self, config_file: &Path) -> Self {
         Self { config_file: config_file.to_owned(), answers: RefCell::default(), ..self.clone() }
     }
 
     /// The same server without any configuration: `folder` is empty and takes the place of the data directory.
+    #[must_use]
     pub fn over_nothing(&self, folder: &Path) -> Self {
         Self { data_directory: folder.to_owned(), ..self.over(Path::new("/dev/null")) }
     }
@@ -97,11 +99,13 @@ impl Judge {
 
 impl Rejection {
     /// Whether the server has no setting of this name.
+    #[must_use]
     pub fn is_unknown_name(&self) -> bool {
         self.lines.iter().any(|line| line.starts_with("unrecognized configuration parameter"))
     }
 
     /// The setting that a line is about: `invalid value for parameter "wal_level": "x"`.
+    #[must_use]
     pub fn parameter(line: &str) -> Option<&str> {
         let (_, rest) = line.split_once("parameter \"")?;
         rest.split_once('"').map(|(name, _)| name)
@@ -127,10 +131,7 @@ fn words(stderr: &str) -> Vec<String> {
 }
 
 /// The configuration with edited files in their places, as one file for the server to read; gone when dropped.
-pub fn candidate(
-    configuration: &Configuration,
-    edited: &[(PathBuf, pg_runbook::configuration::ConfFile)],
-) -> Result<NamedTempFile, Failure> {
+pub fn candidate(configuration: &Configuration, edited: &[(PathBuf, ConfFile)]) -> Result<NamedTempFile, Failure> {
     let (main, text) = (configuration.main_file(), configuration.flattened(edited));
     // Its includes are absolute, so where the folder isn't ours to write in, any other does.
     durable_file::candidate(main, &text).or_else(|_| {

@@ -3,7 +3,10 @@
 //!
 //! What must always hold: a violation is told in the server's own words, with both values.
 
-/// The settings that these checks look at; a server that lacks one says so by `None`.
+use super::judge::Judge;
+use crate::Failure;
+
+/// The settings that these checks look at; a server that lacks one has no value for it.
 pub const NAMES: [&str; 7] = [
     "wal_level",
     "archive_mode",
@@ -25,7 +28,19 @@ pub struct Violation {
     pub message: String,
 }
 
+/// What does not go together in the configuration that `judge` reads.
+pub fn of_configuration(judge: &Judge, major: u32) -> Result<Vec<Violation>, Failure> {
+    let mut values = Vec::new();
+    for name in NAMES {
+        if let Ok(value) = judge.value(name)? {
+            values.push((name, value));
+        }
+    }
+    Ok(violations(major, &|name| values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())))
+}
+
 /// Judges canonical values.
+#[must_use]
 pub fn violations(major: u32, value: &dyn Fn(&str) -> Option<String>) -> Vec<Violation> {
     let number = |name: &str| value(name).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
     let on = |name: &str| value(name).is_some_and(|text| text != "off");

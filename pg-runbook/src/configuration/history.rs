@@ -1,0 +1,233 @@
+//! What the configuration files were before each change, kept beside the main file, so that a change can be taken back
+//! byte for byte: by `pg-conf undo`, and by a restart that failed.
+//!
+//! What must always hold: a step is kept and synced before its files are replaced; what somebody else wrote since is
+//! never overwritten; the server reads nothing of what is kept.
+
+use super::edit::{self, Edit};
+use crate::cluster::Cluster;
+use crate::durable_file;
+use crate::failure::{Attempt, Failure};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The folder's name, beside the main configuration file.
+pub const FOLDER: &str = ".pg-conf";
+/// How many steps are kept.
+const KEPT_STEPS: usize = 100;
+
+/// The steps of one cluster's configuration.
+#[derive(Clone, Debug)]
+pub struct History {
+    folder: PathBuf,
+}
+
+/// Who changes something, and what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct What {
+    /// Such as `pg-conf`.
+    pub tool: String,
+    /// Such as `set`.
+    pub action: String,
+    /// As people are told it, one line a change.
+    pub changes: Vec<String>,
+    /// Whether it is in force only after a restart.
+    pub restart: bool,
+    /// The first step that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u32>,
+}
+
+/// One kept step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// From 1.
+    pub number: u32,
+    /// When, in seconds since 1970.
+    pub time: f64,
+    /// Who and what.
+    #[serde(flatten)]
+    pub what: What,
+    /// The files, in the order in which they were replaced.
+    pub files: Vec<KeptFile>,
+}
+
+/// One file of a step; what it was and what it became stand beside it as `N.before` and `N.after`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Whether it was there before.
+    pub was_there: bool,
+    /// Whether it was to be there afterwards.
+    pub stays: bool,
+}
+
+impl History {
+    /// The history of a cluster's configuration; nothing is written before the first step.
+    #[must_use]
+    pub fn of(cluster: &Cluster) -> Self {
+        Self { folder: cluster.config_file.parent().unwrap_or(Path::new("/")).join(FOLDER) }
+    }
+
+    /// Where it is kept.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Every kept step, the oldest first.
+    pub fn steps(&self) -> Result<Vec<Step>, Failure> {
+        let mut steps = Vec::new();
+        for number in self.numbers()? {
+            let path = self.step_folder(number).join("step.json");
+            let Some(bytes) = durable_file::read(&path)? else { continue };
+            steps.push(serde_json::from_slice(&bytes).attempt(|| format!("understand {}", path.display()))?);
+        }
+        Ok(steps)
+    }
+
+    /// Keeps a step, and then puts its edits in place; returns its number. Nothing is kept where nothing is edited.
+    pub fn change(&self, what: What, edits: &[Edit]) -> Result<Option<u32>, Failure> {
+        let Some(number) = self.keep(what, edits)? else { return Ok(None) };
+        if let Err(failure) = edit::put(edits) {
+            self.forget(number)?;
+            return Err(failure);
+        }
+        Ok(Some(number))
+    }
+
+    /// Forgets a step whose files are as they were before it.
+    pub fn forget(&self, number: u32) -> Result<(), Failure> {
+        durable_file::remove_tree(&self.step_folder(number))
+    }
+
+    fn keep(&self, what: What, edits: &[Edit]) -> Result<Option<u32>, Failure> {
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let doing = |failure: Failure| failure.while_doing("keep the configuration as it was, before it is changed");
+        self.write(what, edits).map(Some).map_err(doing)
+    }
+
+    fn write(&self, what: What, edits: &[Edit]) -> Result<u32, Failure> {
+        if !self.folder.is_dir() {
+            durable_file::make_owners_folder(&self.folder)?;
+        }
+        let numbers = self.numbers()?;
+        let number = numbers.last().map_or(1, |last| last + 1);
+        let making = self.folder.join("making");
+        durable_file::remove_tree(&making)?;
+        durable_file::make_owners_folder(&making)?;
+        let mut files = Vec::new();
+        for (index, edit) in edits.iter().enumerate() {
+            for (name, bytes) in [("before", &edit.before), ("after", &edit.after)] {
+                if let Some(bytes) = bytes {
+                    durable_file::replace(&making.join(format!("{index}.{name}")), bytes, 0o600)?;
+                }
+            }
+            let path = edit.path.clone();
+            files.push(KeptFile { path, was_there: edit.before.is_some(), stays: edit.after.is_some() });
+        }
+        let step = Step { number, time: now(), what, files };
+        let text = serde_json::to_vec_pretty(&step).attempt(|| "write down a step")?;
+        durable_file::replace(&making.join("step.json"), &text, 0o600)?;
+        durable_file::rename(&making, &self.step_folder(number))?;
+        let too_many = (numbers.len() + 1).saturating_sub(KEPT_STEPS);
+        for old in &numbers[..too_many.min(numbers.len())] {
+            durable_file::remove_tree(&self.step_folder(*old))?;
+        }
+        Ok(number)
+    }
+
+    /// The edits that bring the files back to how they were before these steps, which are the newest of the history or
+    /// leave out some in between. Empty where they are so already; a refusal where somebody else edited one since.
+    pub fn back_before(&self, steps: &[Step]) -> Result<Vec<Edit>, Failure> {
+        let mut touches: BTreeMap<&Path, Vec<(u32, Edit)>> = BTreeMap::new();
+        for step in steps {
+            for (index, file) in step.files.iter().enumerate() {
+                let read = |there: bool, name: &str| {
+                    let path = self.step_folder(step.number).join(format!("{index}.{name}"));
+                    if there { durable_file::read(&path) } else { Ok(None) }
+                };
+                let edit = Edit {
+                    path: file.path.clone(),
+                    before: read(file.was_there, "before")?,
+                    after: read(file.stays, "after")?,
+                };
+                touches.entry(&file.path).or_default().push((step.number, edit));
+            }
+        }
+        let mut edits = Vec::new();
+        for (path, touched) in touches {
+            let now = durable_file::read(path)?;
+            let was = self.unwound(path, now.clone(), &touched)?;
+            if was != now {
+                edits.push(Edit { path: path.to_owned(), before: now, after: was });
+            }
+        }
+        Ok(edits)
+    }
+
+    /// Follows one file back through what was done to it. A step that never took effect, or was taken back by hand, is
+    /// passed over: the file is as it was before that step.
+    fn unwound(&self, path: &Path, now: Option<Vec<u8>>, touched: &[(u32, Edit)]) -> Result<Option<Vec<u8>>, Failure> {
+        let mut state = now;
+        if touched.first().is_some_and(|(_, first)| first.before == state) {
+            return Ok(state);
+        }
+        for (number, edit) in touched.iter().rev() {
+            if state == edit.after {
+                state.clone_from(&edit.before);
+            } else if state != edit.before {
+                let kept = self.step_folder(*number);
+                return Err(Failure::refused(format!(
+                    "{} was edited by somebody else since step {number}",
+                    path.display()
+                ))
+                .because(format!("what step {number} replaced is kept in {}", kept.display()))
+                .hint(format!("see what is different: diff -r {} {}", kept.display(), path.display())));
+            }
+        }
+        Ok(state)
+    }
+
+    fn step_folder(&self, number: u32) -> PathBuf {
+        self.folder.join(format!("{number:06}"))
+    }
+
+    fn numbers(&self) -> Result<Vec<u32>, Failure> {
+        let doing = || format!("look into {}", self.folder.display());
+        let mut numbers = Vec::new();
+        match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            entries => {
+                for entry in entries.attempt(doing)? {
+                    numbers
+                        .extend(entry.attempt(doing)?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+                }
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+impl Step {
+    /// When, as people read it.
+    #[must_use]
+    pub fn at(&self) -> String {
+        let time = UNIX_EPOCH + Duration::from_secs_f64(self.time.max(0.0));
+        humantime::format_rfc3339_seconds(time).to_string()
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;
