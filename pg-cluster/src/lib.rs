@@ -7,7 +7,10 @@ mod advertise;
 pub mod args;
 mod create;
 mod drop;
+mod fall_back;
+mod readiness;
 mod require;
+mod restart;
 mod running;
 mod serve;
 mod status;
@@ -54,8 +57,8 @@ impl Tool for Arguments {
             Command::Drop(arguments) => drop::drop(run, &arguments),
             Command::Start(arguments) => serve::start(run, &arguments),
             Command::Stop(arguments) => serve::stop(run, &arguments),
-            Command::Restart(arguments) => serve::restart(run, &arguments),
-            Command::Reload(arguments) => serve::reload(run, &arguments),
+            Command::Restart(arguments) => restart::restart(run, &arguments),
+            Command::Reload(arguments) => restart::reload(run, &arguments),
             Command::Promote(arguments) => serve::promote(run, &arguments),
             Command::Wait(arguments) => wait::wait(run, &arguments),
             Command::Advertise(arguments) => advertise::advertise(run, &arguments),

@@ -192,7 +192,7 @@ pub enum Level {
 /// One change that was made, or with `check` would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
-    /// What sort of thing: `setting`, `rule`, `role`, `password_line`, `password_file`, `service`, `cluster`,
+    /// What sort of thing: `setting`, `rule`, `file`, `role`, `password_line`, `password_file`, `service`, `cluster`,
     /// `base_backup`, `data_directory`, `package`.
     pub kind: String,
     /// Which one.

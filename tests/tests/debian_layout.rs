@@ -66,6 +66,7 @@ fn a_debian_cluster_goes_through_its_life(sandbox: &Sandbox) {
     assert!(cluster.is_listed());
 
     serves(&cluster);
+    outlives_a_bad_restart(&cluster);
     is_dropped(&cluster);
 }
 
@@ -85,6 +86,21 @@ fn serves(cluster: &DebianCluster) {
     }
     let dash = format!("{}-{}", cluster.sandbox.server.major, cluster.short);
     cluster.sandbox.tool("pg-cluster").arg("status").env("PGCLUSTER", dash).run().success();
+}
+
+fn outlives_a_bad_restart(cluster: &DebianCluster) {
+    let file = cluster.configuration().join("postgresql.conf");
+    let before = std::fs::read(&file).expect("postgresql.conf");
+    let pg_conf = |arguments: &[&str]| {
+        cluster.sandbox.tool("pg-conf").args(arguments).args(["--cluster", &cluster.name()]).run().success()
+    };
+    let changed = pg_conf(&["set", "shared_preload_libraries=nosuch"]).expect_changed(true);
+    let failed = cluster.sandbox.tool("pg-cluster").arg("restart").after(&changed).run().expect_code(1);
+    let failed = failed.expect_error("could not access file \"nosuch\"").expect_error("it runs again");
+    assert_eq!(failed.typed().cluster.expect("a cluster").state, "running");
+    assert_eq!(std::fs::read(&file).expect("postgresql.conf"), before);
+    assert!(cluster.configuration().join(".pg-conf").is_dir());
+    pg_conf(&["undo"]).expect_changed(false);
 }
 
 fn is_dropped(cluster: &DebianCluster) {

@@ -28,7 +28,7 @@ on_the_machines_own!(
 const TABLE: &str = include_str!("../../docs/when-it-says-no.md");
 
 /// The table's rows, and the scenarios that show them.
-const SHOWN_BY: [(&str, &[&str]); 39] = [
+const SHOWN_BY: [(&str, &[&str]); 42] = [
     ("a setting that PostgreSQL doesn't know", &["settings::what_the_server_would_not_take_is_not_written"]),
     ("a value that the server's own parser refuses", &["settings::what_the_server_would_not_take_is_not_written"]),
     (
@@ -37,9 +37,21 @@ const SHOWN_BY: [(&str, &[&str]); 39] = [
     ),
     ("an address that is none, such as `192.0.2.0/40`", &["access::addresses_that_are_none_are_refused"]),
     ("an earlier `reject` rule that would win", &["access::an_earlier_reject_is_respected_and_named"]),
+    ("a change that somebody else edited since", &["undo::a_file_that_somebody_else_edited_is_not_overwritten"]),
     (
         "a configuration file that the server can't load",
         &["serving::reload_of_a_broken_file_fails_and_names_file_and_line"],
+    ),
+    (
+        "a configuration that would not start",
+        &["restart_safety::what_would_surely_not_start_is_refused_while_the_server_runs"],
+    ),
+    (
+        "a server that does not come back",
+        &[
+            "restart_safety::a_library_that_is_not_there_is_taken_back",
+            "debian_layout::a_debian_cluster_goes_through_its_life",
+        ],
     ),
     ("a `.pgpass` that others can read", &["passwords::a_file_that_others_can_read_is_told_and_mended"]),
     (
@@ -173,7 +185,7 @@ fn verbs() -> Vec<(&'static str, Vec<&'static str>)> {
     };
     [
         of("pg-role", &["ensure replicator", "show replicator", "drop replicator"]),
-        of("pg-conf", &["set work_mem=8MB", "unset work_mem", "get work_mem", "check", "rules"]),
+        of("pg-conf", &["set work_mem=8MB", "unset work_mem", "get work_mem", "check", "rules", "undo"]),
         of("pg-conf", &["match -h 127.0.0.1 -p 1 -U replicator"]),
         of("pg-conf", &["allow replicator --from 192.0.2.7", "disallow replicator --from 192.0.2.7"]),
         of("pg-cluster", &["status", "start", "stop", "restart", "reload", "promote", "wait", "advertise --host db1"]),

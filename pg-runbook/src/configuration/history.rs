@@ -89,6 +89,11 @@ impl History {
         Ok(steps)
     }
 
+    /// The steps that were kept at this time (in seconds since 1970) or later.
+    pub fn since(&self, time: f64) -> Result<Vec<Step>, Failure> {
+        Ok(self.steps()?.into_iter().filter(|step| step.time >= time).collect())
+    }
+
     /// Keeps a step, and then puts its edits in place; returns its number. Nothing is kept where nothing is edited.
     pub fn change(&self, what: What, edits: &[Edit]) -> Result<Option<u32>, Failure> {
         let Some(number) = self.keep(what, edits)? else { return Ok(None) };
