@@ -49,6 +49,7 @@ fn restart_running(run: &mut Run, cluster: &mut Cluster, arguments: &StopArgumen
             return Err(fall_back::after_restart(run, cluster, before.started, failure, &arguments.serve));
         }
         see_it_answer(run, cluster, &arguments.serve)?;
+        fall_back::remember_start(run, cluster, &arguments.serve.connection);
         see_it_in_force(run, cluster, &arguments.serve.connection)?;
     }
     run.document.needs = Needs::default();
@@ -95,9 +96,7 @@ impl Before {
         if !standbys.is_empty() {
             run.fact("standbys", &standbys);
         }
-        let rows = server.query("SELECT extract(epoch FROM pg_postmaster_start_time())::float8", &[])?;
-        let started = rows.first().map(|row| row.get(0)).unwrap_or_default();
-        Ok(Self { started, rule_errors: service::rule_errors(&mut server)? })
+        Ok(Self { started: running::started(&mut server)?, rule_errors: service::rule_errors(&mut server)? })
     }
 }
 

@@ -30,6 +30,12 @@ pub fn connect(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArgu
     Ok(server)
 }
 
+/// When it started, in seconds since 1970.
+pub fn started(server: &mut Server) -> Result<f64, Failure> {
+    let rows = server.query("SELECT extract(epoch FROM pg_postmaster_start_time())::float8", &[])?;
+    Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
+}
+
 /// A primary's (or cascading standby's) view.
 pub fn attached_standbys(server: &mut Server) -> Result<Vec<AttachedStandby>, Failure> {
     let here = if is_standby(server)? { "pg_last_wal_replay_lsn()" } else { "pg_current_wal_lsn()" };

@@ -1,6 +1,7 @@
 //! Start, stop, promote: each looks first, does the least, and believes what it then sees.
 
 use crate::args::{Mode, ServeArguments, StopArguments};
+use crate::fall_back;
 use crate::running;
 use pg_runbook::cluster::{Cluster, Role, State, postmaster};
 use pg_runbook::document::{Act, Change, Needs};
@@ -75,6 +76,7 @@ pub fn start_down(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArgumen
         let started = service::start(cluster, arguments.timeout);
         look_again(run, cluster, started)?;
         see_it_answer(run, cluster, arguments)?;
+        fall_back::remember_start(run, cluster, &arguments.connection);
     }
     run.document.needs = Needs::default();
     act(run, cluster, START);

@@ -17,7 +17,9 @@ on_the_machines_own!(
     a_port_whose_socket_is_taken_meanwhile_is_taken_back,
     what_a_reload_takes_and_a_start_refuses_is_taken_back,
     rules_that_were_in_force_stay_when_a_setting_is_taken_back,
-    what_somebody_else_edited_is_left_alone_and_told,
+    what_somebody_else_edited_is_taken_back_too_and_kept,
+    what_alter_system_set_is_taken_back_too,
+    of_a_server_that_was_not_seen_to_start_an_edit_by_hand_is_left_alone,
     without_a_kept_change_the_failure_says_so,
     a_configuration_that_failed_can_be_had_again,
     standbys_are_shown_in_the_plan,
@@ -107,8 +109,41 @@ fn rules_that_were_in_force_stay_when_a_setting_is_taken_back(sandbox: &Sandbox)
     assert_eq!(cluster.read("pg_hba.conf"), rules);
 }
 
-fn what_somebody_else_edited_is_left_alone_and_told(sandbox: &Sandbox) {
+fn what_somebody_else_edited_is_taken_back_too_and_kept(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("primary").start();
+    let before = cluster.read("postgresql.conf");
+    cluster.append("postgresql.conf", "shared_preload_libraries = 'nosuch' # by hand\n");
+    let edited = cluster.read("postgresql.conf");
+    let failed = cluster.tool("restart").run().expect_code(1).expect_error("nosuch");
+    failed.expect_error("it runs again with the one from when it started").expect_error("is kept as step 1");
+    assert_eq!((cluster.read("postgresql.conf"), cluster.sql("SELECT 1")), (before.clone(), "1".to_owned()));
+    cluster.other_tool("pg-conf", "undo").args(["--step", "1"]).run().success().expect_changed(true);
+    assert_eq!(cluster.read("postgresql.conf"), edited);
+
+    // What pg-conf changed before that can't be followed back by itself.
+    cluster.write("postgresql.conf", &before);
+    cluster.tool("restart").run().success();
+    set(&cluster, &["work_mem=5MB"]);
+    cluster.append("postgresql.conf", "shared_preload_libraries = 'nosuch'\n");
+    cluster.tool("restart").run().expect_code(1).expect_error("it runs again with the one from when it started");
+    assert_eq!(cluster.read("postgresql.conf"), before);
+}
+
+fn what_alter_system_set_is_taken_back_too(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    cluster.sql("ALTER SYSTEM SET shared_preload_libraries = 'nosuch'");
+    cluster.tool("restart").run().expect_code(1).expect_error("it runs again").expect_error("nosuch");
+    assert_eq!(cluster.sql("SHOW shared_preload_libraries"), "");
+}
+
+/// As after the host's own boot.
+fn forget_the_start(cluster: &TestCluster) {
+    std::fs::remove_dir_all(cluster.data.join(".pg-conf/started-with")).expect("what it started with");
+}
+
+fn of_a_server_that_was_not_seen_to_start_an_edit_by_hand_is_left_alone(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    forget_the_start(&cluster);
     set(&cluster, &["shared_preload_libraries=nosuch"]);
     cluster.append("postgresql.conf", "# by hand\n");
     let edited = cluster.read("postgresql.conf");
@@ -122,6 +157,7 @@ fn what_somebody_else_edited_is_left_alone_and_told(sandbox: &Sandbox) {
 
 fn without_a_kept_change_the_failure_says_so(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("primary").start();
+    forget_the_start(&cluster);
     cluster.append("postgresql.conf", "shared_preload_libraries = 'nosuch'\n");
     let failed = cluster.tool("restart").run().expect_code(1).expect_error("nosuch");
     failed.expect_error("there is no configuration to put back");

@@ -268,6 +268,8 @@ fn wait_for_streaming_on_a_primary_says_that_it_never_will(sandbox: &Sandbox) {
 fn a_restart_that_failed_takes_no_need_away(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("primary").start();
     let document = with_needs(&cluster, "restart", &["max_connections"]);
+    // As after the host's own boot: nobody knows what it started with.
+    std::fs::remove_dir_all(cluster.data.join(".pg-conf")).expect("what is kept");
     cluster.append("postgresql.conf", "max_connections = 37\nshared_preload_libraries = nosuch\n");
     let pid = cluster.pid();
     let failed = sandbox.tool("pg-cluster").arg("restart").document(&document).run().expect_code(1);

@@ -15,6 +15,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The folder's name, beside the main configuration file.
 pub const FOLDER: &str = ".pg-conf";
+/// Where the files stand with which the server last came up.
+const STARTED_WITH: &str = "started-with";
 /// How many steps are kept.
 const KEPT_STEPS: usize = 100;
 
@@ -35,7 +37,7 @@ pub struct What {
     pub changes: Vec<String>,
     /// Whether it is in force only after a restart.
     pub restart: bool,
-    /// The first step that it takes back.
+    /// The first step that it takes back; 0 where it goes back to the files of a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<u32>,
 }
@@ -63,6 +65,13 @@ pub struct KeptFile {
     pub was_there: bool,
     /// Whether it was to be there afterwards.
     pub stays: bool,
+}
+
+/// Which files a server came up with.
+#[derive(Debug, Serialize, Deserialize)]
+struct Start {
+    started: f64,
+    files: Vec<PathBuf>,
 }
 
 impl History {
@@ -118,14 +127,9 @@ impl History {
     }
 
     fn write(&self, what: What, edits: &[Edit]) -> Result<u32, Failure> {
-        if !self.folder.is_dir() {
-            durable_file::make_owners_folder(&self.folder)?;
-        }
+        let making = self.empty_making()?;
         let numbers = self.numbers()?;
         let number = numbers.last().map_or(1, |last| last + 1);
-        let making = self.folder.join("making");
-        durable_file::remove_tree(&making)?;
-        durable_file::make_owners_folder(&making)?;
         let mut files = Vec::new();
         for (index, edit) in edits.iter().enumerate() {
             for (name, bytes) in [("before", &edit.before), ("after", &edit.after)] {
@@ -145,6 +149,42 @@ impl History {
             durable_file::remove_tree(&self.step_folder(*old))?;
         }
         Ok(number)
+    }
+
+    /// Keeps the files with which a server came up that started at this time (in seconds since 1970), in the place of
+    /// those of the start before.
+    pub fn remember_start(&self, started: f64, files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
+        let making = self.empty_making()?;
+        for (index, (_, bytes)) in files.iter().enumerate() {
+            durable_file::replace(&making.join(index.to_string()), bytes, 0o600)?;
+        }
+        let start = Start { started, files: files.iter().map(|(path, _)| path.clone()).collect() };
+        let text = serde_json::to_vec_pretty(&start).attempt(|| "write down a start")?;
+        durable_file::replace(&making.join("start.json"), &text, 0o600)?;
+        durable_file::remove_tree(&self.folder.join(STARTED_WITH))?;
+        durable_file::rename(&making, &self.folder.join(STARTED_WITH))
+    }
+
+    /// The edits that bring these files (all that there are) back to those with which the server came up that started at
+    /// this time; nothing where it was not seen to start. A file that is new since then is to go.
+    pub fn back_to_start(&self, started: f64, now: &[(PathBuf, Vec<u8>)]) -> Result<Option<Vec<Edit>>, Failure> {
+        let folder = self.folder.join(STARTED_WITH);
+        let Some(text) = durable_file::read(&folder.join("start.json"))? else { return Ok(None) };
+        let start: Start = serde_json::from_slice(&text).attempt(|| format!("understand {}", folder.display()))?;
+        if (start.started - started).abs() > 0.001 {
+            return Ok(None);
+        }
+        let mut edits = Vec::new();
+        for (index, path) in start.files.iter().enumerate() {
+            let after = durable_file::read(&folder.join(index.to_string()))?;
+            edits.push(Edit { path: path.clone(), before: durable_file::read(path)?, after });
+        }
+        let is_new = |(path, _): &&(PathBuf, Vec<u8>)| !start.files.contains(path);
+        let gone =
+            |(path, bytes): &(PathBuf, Vec<u8>)| Edit { path: path.clone(), before: Some(bytes.clone()), after: None };
+        edits.extend(now.iter().filter(is_new).map(gone));
+        edits.retain(|edit| edit.before != edit.after);
+        Ok(Some(edits))
     }
 
     /// The edits that bring the files back to how they were before these steps, which are the newest of the history or
@@ -197,6 +237,17 @@ impl History {
             }
         }
         Ok(state)
+    }
+
+    /// A folder to write in; it gets its name when it is complete.
+    fn empty_making(&self) -> Result<PathBuf, Failure> {
+        if !self.folder.is_dir() {
+            durable_file::make_owners_folder(&self.folder)?;
+        }
+        let making = self.folder.join("making");
+        durable_file::remove_tree(&making)?;
+        durable_file::make_owners_folder(&making)?;
+        Ok(making)
     }
 
     fn step_folder(&self, number: u32) -> PathBuf {

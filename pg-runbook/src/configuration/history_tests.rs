@@ -102,6 +102,25 @@ fn a_step_that_was_half_written_is_none() {
 }
 
 #[test]
+fn goes_back_to_the_files_of_a_start_that_was_seen_and_to_no_other() {
+    let scene = Scene::new();
+    let files = |names: &[&str]| -> Vec<(PathBuf, Vec<u8>)> {
+        names.iter().map(|name| (scene.path(name), fs::read(scene.path(name)).unwrap())).collect()
+    };
+    fs::write(scene.path("a"), "a1").unwrap();
+    scene.history.remember_start(1_700_000_000.25, &files(&["a"])).unwrap();
+    fs::write(scene.path("a"), "by hand").unwrap();
+    fs::write(scene.path("b"), "new").unwrap();
+    let now = files(&["a", "b"]);
+    assert_eq!(scene.history.back_to_start(1_700_000_001.0, &now).unwrap(), None);
+    let edits = scene.history.back_to_start(1_700_000_000.25, &now).unwrap().unwrap();
+    edit::put(&edits).unwrap();
+    assert_eq!((scene.text("a").as_deref(), scene.text("b")), (Some("a1"), None));
+    assert_eq!(scene.history.back_to_start(1_700_000_000.25, &files(&["a"])).unwrap(), Some(Vec::new()));
+    assert_eq!(scene.history.steps().unwrap(), []);
+}
+
+#[test]
 fn keeps_the_newest_hundred() {
     let scene = Scene::new();
     for number in 0..103 {
