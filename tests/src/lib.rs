@@ -10,8 +10,10 @@
 mod account;
 mod cluster;
 mod command;
+mod corpus;
 mod document;
 mod login;
+pub mod lossless;
 mod outcome;
 mod pair;
 mod patience;
@@ -24,6 +26,7 @@ pub use account::Account;
 pub use account::is_root;
 pub use cluster::{Client, ClusterBuilder, TestCluster, names_below};
 pub use command::{Running, Stdin, ToolCommand};
+pub use corpus::{Example, examples};
 pub use document::Document;
 pub use login::{Login, Walsender};
 pub use outcome::Outcome;

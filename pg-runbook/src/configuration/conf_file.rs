@@ -162,6 +162,12 @@ impl ConfFile {
 }
 
 impl Entry {
+    /// Where the value stands in the file's bytes, quotes included; at the line's end for an invalid line.
+    #[must_use]
+    pub fn value_span(&self) -> Range<usize> {
+        self.value.clone()
+    }
+
     fn is_include(&self) -> bool {
         !matches!(self.kind, EntryKind::Assignment { .. } | EntryKind::Invalid)
     }
