@@ -67,8 +67,7 @@ impl ConfFile {
     /// Reads any bytes.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {
-        let entries = spans(bytes).into_iter().enumerate().filter_map(|(index, span)| entry(bytes, index + 1, span));
-        Self { entries: entries.collect(), bytes: bytes.to_vec() }
+        Self { entries: entries(bytes, 0..bytes.len(), 1), bytes: bytes.to_vec() }
     }
 
     /// The file's bytes.
@@ -151,13 +150,35 @@ impl ConfFile {
     }
 
     fn assignment(&self, line: usize) -> Result<&Entry, Failure> {
-        let is_it = |entry: &&Entry| entry.line == line && matches!(entry.kind, EntryKind::Assignment { .. });
-        self.entries.iter().find(is_it).ok_or_else(|| Failure::failed(format!("line {line} assigns no setting")))
+        let found = self.entries.binary_search_by_key(&line, |entry| entry.line).map(|index| &self.entries[index]);
+        let assignment = found.ok().filter(|entry| matches!(entry.kind, EntryKind::Assignment { .. }));
+        assignment.ok_or_else(|| Failure::failed(format!("line {line} assigns no setting")))
     }
 
+    /// Reads only the lines again that the edit touches: a large file is read once, however many edits follow.
     fn edit(&mut self, span: Range<usize>, new: &[u8]) {
+        let touched = self.whole_lines(&span);
+        let first = self.entries.partition_point(|entry| entry.span.start < touched.start);
+        let behind = self.entries.partition_point(|entry| entry.span.start < touched.end);
+        let (known_line, known_start) =
+            first.checked_sub(1).map_or((1, 0), |index| (self.entries[index].line, self.entries[index].span.start));
+        let line = known_line + line_breaks(&self.bytes[known_start..touched.start]);
+        let (gone, come) = (line_breaks(&self.bytes[span.clone()]), line_breaks(new));
+        let length = span.len();
         self.bytes.splice(span, new.iter().copied());
-        *self = Self::parse(&self.bytes);
+        for entry in &mut self.entries[behind..] {
+            entry.shift(|line| line + come - gone, |at| at + new.len() - length);
+        }
+        let read_again = entries(&self.bytes, touched.start..touched.end + new.len() - length, line);
+        self.entries.splice(first..behind, read_again);
+    }
+
+    /// The span, from the beginning of its first line to the end of its last.
+    fn whole_lines(&self, span: &Range<usize>) -> Range<usize> {
+        let is_break = |byte: &u8| *byte == b'\n';
+        let start = self.bytes[..span.start].iter().rposition(is_break).map_or(0, |at| at + 1);
+        let end = self.bytes[span.end..].iter().position(is_break).map_or(self.bytes.len(), |at| span.end + at + 1);
+        start..end
     }
 }
 
@@ -166,6 +187,12 @@ impl Entry {
     #[must_use]
     pub fn value_span(&self) -> Range<usize> {
         self.value.clone()
+    }
+
+    fn shift(&mut self, line: impl Fn(usize) -> usize, at: impl Fn(usize) -> usize) {
+        self.line = line(self.line);
+        self.span = at(self.span.start)..at(self.span.end);
+        self.value = at(self.value.start)..at(self.value.end);
     }
 
     fn is_include(&self) -> bool {
@@ -196,6 +223,16 @@ fn checked_name(name: &str) -> Result<&str, Failure> {
 
 fn unquoted(value: &[u8]) -> Vec<u8> {
     if value.first() == Some(&b'\'') { lexer::unquote(value) } else { value.to_vec() }
+}
+
+/// What the whole lines of this part say; the first of them is line `first`.
+fn entries(bytes: &[u8], part: Range<usize>, first: usize) -> Vec<Entry> {
+    let lines = (first..).zip(spans(&bytes[part.clone()]));
+    lines.filter_map(|(line, span)| entry(bytes, line, part.start + span.start..part.start + span.end)).collect()
+}
+
+fn line_breaks(text: &[u8]) -> usize {
+    text.split(|byte| *byte == b'\n').count() - 1
 }
 
 fn entry(bytes: &[u8], line: usize, span: Range<usize>) -> Option<Entry> {

@@ -1,5 +1,7 @@
 //! Reading and editing one file without loss.
 
+use std::time::Instant;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -110,6 +112,49 @@ fn removes_a_line_or_comments_it_out_for_its_comment() {
     file.remove(1).unwrap();
     assert_eq!(text(&file), "# b = 2 # why\r\n");
     assert!(file.remove(1).is_err());
+}
+
+/// About two megabytes in the manner of the sample: comments, commented-out defaults, assignments.
+fn two_megabytes() -> Vec<u8> {
+    let line = |number: usize| {
+        let text = match number % 4 {
+            0 => format!("# The reason for what stands below, number {number}\n"),
+            1 => format!("#shared.setting_{number} = 'default'\t\t# (change requires restart)\n"),
+            2 => format!("class.setting_{number} = 'a value of some length'\n"),
+            _ => format!("class.other_{number} {number}MB\t# why\r\n"),
+        };
+        text.into_bytes()
+    };
+    let bytes: Vec<u8> = (0..50_000).flat_map(line).collect();
+    assert!(bytes.len() > 2_000_000);
+    bytes
+}
+
+#[test]
+fn a_hundred_edits_of_two_megabytes_cost_no_more_than_a_few_readings() {
+    let bytes = two_megabytes();
+    let start = Instant::now();
+    let before = ConfFile::parse(&bytes);
+    let reading = start.elapsed();
+    let lines: Vec<usize> = assigned(&before).iter().step_by(250).map(|(line, _, _)| *line).collect();
+    assert_eq!(lines.len(), 100);
+
+    let mut file = before.clone();
+    let start = Instant::now();
+    for line in lines.iter().rev() {
+        file.set_value(*line, "another value").unwrap();
+        file.remove(*line).unwrap();
+    }
+    let editing = start.elapsed();
+    assert!(editing < 10 * reading, "reading took {reading:?}, and two hundred edits {editing:?}");
+
+    let start = Instant::now();
+    for number in [1, 1001, 100_001, 0] {
+        file.insert(&format!("shared.setting_{number}"), "x").unwrap();
+    }
+    let inserting = start.elapsed();
+    assert!(inserting < 10 * reading, "reading took {reading:?}, and four insertions {inserting:?}");
+    assert_eq!(file, ConfFile::parse(&file.to_bytes()), "the file reads as it says");
 }
 
 /// Text made of the pieces that the grammar cares about.

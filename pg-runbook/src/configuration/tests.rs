@@ -70,6 +70,13 @@ fn reads_of_a_folder_what_the_server_reads() {
 }
 
 #[test]
+fn include_if_exists_reads_what_is_there_and_passes_over_what_is_not() {
+    let text = "include_if_exists x\ninclude_if_exists 'none'\ninclude_if_exists none/none\nb = 1\n";
+    let folder = folder(&[("etc/postgresql.conf", text), ("etc/x", "a = 1\n")]);
+    assert_eq!(applied(&load(&folder).unwrap()), ["x:1 a", "postgresql.conf:4 b"]);
+}
+
+#[test]
 fn names_the_line_that_includes_what_is_missing() {
     for directive in ["include 'none.conf'", "include_dir 'none.conf'"] {
         let folder = folder(&[("etc/postgresql.conf", &format!("a = 1\n{directive}\n"))]);
