@@ -113,6 +113,21 @@ impl History {
         Ok(Some(number))
     }
 
+    /// Keeps a step whose edits somebody else has put in place: the server, when it was told ALTER SYSTEM.
+    pub fn record(&self, what: What, edits: &[Edit]) -> Result<Option<u32>, Failure> {
+        self.keep(what, edits)
+    }
+
+    /// Adds such an edit to a step that is kept already.
+    pub fn amend(&self, number: u32, edit: &Edit) -> Result<(), Failure> {
+        let path = self.step_folder(number).join("step.json");
+        let text = durable_file::read(&path)?.unwrap_or_default();
+        let mut step: Step = serde_json::from_slice(&text).attempt(|| format!("understand {}", path.display()))?;
+        step.files.push(write_edit(&self.step_folder(number), step.files.len(), edit)?);
+        let text = serde_json::to_vec_pretty(&step).attempt(|| "write down a step")?;
+        durable_file::replace(&path, &text, 0o600).map(drop)
+    }
+
     /// Forgets a step whose files are as they were before it.
     pub fn forget(&self, number: u32) -> Result<(), Failure> {
         durable_file::remove_tree(&self.step_folder(number))
@@ -132,13 +147,7 @@ impl History {
         let number = numbers.last().map_or(1, |last| last + 1);
         let mut files = Vec::new();
         for (index, edit) in edits.iter().enumerate() {
-            for (name, bytes) in [("before", &edit.before), ("after", &edit.after)] {
-                if let Some(bytes) = bytes {
-                    durable_file::replace(&making.join(format!("{index}.{name}")), bytes, 0o600)?;
-                }
-            }
-            let path = edit.path.clone();
-            files.push(KeptFile { path, was_there: edit.before.is_some(), stays: edit.after.is_some() });
+            files.push(write_edit(&making, index, edit)?);
         }
         let step = Step { number, time: now(), what, files };
         let text = serde_json::to_vec_pretty(&step).attempt(|| "write down a step")?;
@@ -278,6 +287,15 @@ impl Step {
         let time = UNIX_EPOCH + Duration::from_secs_f64(self.time.max(0.0));
         humantime::format_rfc3339_seconds(time).to_string()
     }
+}
+
+fn write_edit(folder: &Path, index: usize, edit: &Edit) -> Result<KeptFile, Failure> {
+    for (name, bytes) in [("before", &edit.before), ("after", &edit.after)] {
+        if let Some(bytes) = bytes {
+            durable_file::replace(&folder.join(format!("{index}.{name}")), bytes, 0o600)?;
+        }
+    }
+    Ok(KeptFile { path: edit.path.clone(), was_there: edit.before.is_some(), stays: edit.after.is_some() })
 }
 
 fn now() -> f64 {

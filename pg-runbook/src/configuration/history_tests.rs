@@ -121,6 +121,17 @@ fn goes_back_to_the_files_of_a_start_that_was_seen_and_to_no_other() {
 }
 
 #[test]
+fn what_somebody_else_did_for_a_step_is_a_part_of_it() {
+    let scene = Scene::new();
+    let number = scene.change("a", "a1");
+    fs::write(scene.path("auto"), "without").unwrap();
+    let edit = Edit { path: scene.path("auto"), before: Some(b"with".to_vec()), after: Some(b"without".to_vec()) };
+    scene.history.amend(number, &edit).unwrap();
+    edit::put(&scene.back_to_before(number).unwrap()).unwrap();
+    assert_eq!((scene.text("a"), scene.text("auto").as_deref()), (None, Some("with")));
+}
+
+#[test]
 fn keeps_the_newest_hundred() {
     let scene = Scene::new();
     for number in 0..103 {
