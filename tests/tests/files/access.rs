@@ -1,6 +1,6 @@
 //! `pg_hba.conf`: `pg_hba_file_rules` beside our model.
 
-use super::scene::{Laid, Row, rows, text};
+use super::scene::{Laid, Row, lines_of, rows, text};
 use pg_conf::hba_file::{Address, HbaFile, Record, Rule, Word};
 use std::net::IpAddr;
 use std::path::Path;
@@ -17,6 +17,71 @@ const OF_THE_SERVER: [&str; 6] = [
 ];
 /// Options that the server adds by itself, or shows only where they are on.
 const SWITCHES: [&str; 4] = ["include_realm", "clientcert", "ldaptls", "ldapscope"];
+
+/// What the grammar of `pg_hba.conf` tells apart, column by column.
+const COLUMNS: [&[&[u8]]; 6] = [
+    &[b"host ", b"host\t", b" host ", b"\"host\" ", b"hostnossl ", b"hostgssenc ", b"hostssl ", b"local ", b"Host "],
+    &[
+        b"all ",
+        b"a,b ",
+        b"a, b ",
+        b"a,,b ",
+        b"\"a b\" ",
+        b"\"a\"\"b\",c ",
+        b"a\"ll\" ",
+        b"replication ",
+        b"\"\" ",
+        b"caf\xe9 ",
+    ],
+    &[b"all ", b"+a ", b"\"+a\",b ", b"+\"a b\" ", b"\"all\" ", b"/^a$ ", b"'a' "],
+    &[
+        b"all ",
+        b"samehost ",
+        b"samenet ",
+        b"\"samenet\" ",
+        b"10.0.0.0/8 ",
+        b"10.1/16 ",
+        b"010.0.0.1/32 ",
+        b"0x0a.1/32 ",
+        b"0/0 ",
+        b"::/0 ",
+        b"2001:DB8::1/128 ",
+        b"::ffff:10.0.0.1/128 ",
+        b"fe80::%lo/64 ",
+        b"10.0.0.0 255.0.0.0 ",
+        b"10.0.0.0 255.0.255.0 ",
+        b"fe80:: ffc0:: ",
+        b"10.0.0.0 ",
+        b"10.0.0.0/33 ",
+        b"10.0.0.0/ ",
+        b"10.0.0.256/32 ",
+        b"::1/129 ",
+        b":: 255.0.0.0 ",
+        b"a.b.c ",
+        b".b.c ",
+        b"a.b/8 ",
+        b"* ",
+        b"10.0.0.0/+8 ",
+        b"10.0.0.0/-8 ",
+        b"10.0.0.0/08 ",
+        b"10.0.0.0/0x8 ",
+        b"1.2.3.4.5/8 ",
+        b"",
+    ],
+    &[b"md5", b"trust", b"reject", b"\"md5\"", b"peer", b"ident", b"cert", b"password", b"MD5", b"md5,trust", b""],
+    &[b"", b"", b"", b" ", b"\r", b" # c", b"#c", b" map=x", b" x", b" \"x=\"", b"\\", b" \\", b" \\\r"],
+];
+const NOISE: [&[u8]; 13] =
+    [b"\"", b"\"\"", b",", b" , ", b"#", b"\\", b"\x0c", b"\x0b", b"'", b"\r", b"\xff", b"=", b"x"];
+
+pub fn rules_of_any_kind_are_to_the_server_what_they_are_to_us(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("server").start();
+    for seed in 1..=5 {
+        let bytes = lines_of(&COLUMNS, &NOISE, 1000, seed);
+        let _laid = Laid::files(&cluster, &[("pg_hba.conf".into(), bytes)]);
+        compare(&format!("seed {seed}"), &cluster);
+    }
+}
 
 pub fn the_server_sees_the_rules_that_we_see(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("server").start();

@@ -83,3 +83,27 @@ pub fn sample(sandbox: &Sandbox, name: &str) -> Vec<u8> {
     let path = path.unwrap_or_else(|| panic!("no {name} in {folders:?}"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("read {path:?}: {error}"))
 }
+
+/// The same lines in every run: a piece of each column, and in one line of four something that disturbs.
+pub fn lines_of(columns: &[&[&[u8]]], noise: &[&[u8]], count: usize, seed: u64) -> Vec<u8> {
+    // Marsaglia's xorshift: it only has to be even.
+    let mut state = seed;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    let mut bytes = Vec::new();
+    for _ in 0..count {
+        let disturbed = next(4 * columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            bytes.extend_from_slice(column[next(column.len())]);
+            if index == disturbed {
+                bytes.extend_from_slice(noise[next(noise.len())]);
+            }
+        }
+        bytes.push(b'\n');
+    }
+    bytes
+}

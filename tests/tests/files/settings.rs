@@ -1,12 +1,51 @@
 //! postgresql.conf: `pg_file_settings` and `postgres -C` beside our model.
 
-use super::scene::{Laid, Row, rows, sample, text};
+use super::scene::{Laid, Row, lines_of, rows, sample, text};
 use pg_runbook::configuration::{ConfFile, Configuration, EntryKind};
 use std::path::{Path, PathBuf};
 use tests::{Example, Sandbox, TestCluster, examples};
 
 /// The majors that an example's line `# valid on:` speaks of.
 const JUDGED: [u32; 3] = [10, 12, 15];
+
+/// What the grammar of postgresql.conf tells apart: before the name, the name, between, the value, behind it.
+const COLUMNS: [&[&[u8]]; 5] = [
+    &[b"", b"", b"", b" ", b"\t", b"\r"],
+    &[b"port", b"Work_Mem", b"x.y", b"X.y_9", b"x.caf\xe9", b"x$.y"],
+    &[b"", b" ", b" ", b"\t", b"=", b" = ", b" = ", b" =", b"\r= ", b"=\t\t"],
+    &[
+        b"5",
+        b"-5",
+        b"+.5",
+        b"1.5e-3",
+        b"1e5",
+        b"0x1f",
+        b"0xg",
+        b"4MB",
+        b"4 MB",
+        b"1.5GB",
+        b"on",
+        b"a-b",
+        b"a.b",
+        b"a.b.c",
+        b"a/b:c",
+        b"/tmp",
+        b"''",
+        b"'a b'",
+        b"'it''s'",
+        b"'it\\'s'",
+        b"'\\101\\n\\q'",
+        b"'#'",
+        b"'a''",
+        b"'a\\'",
+        b"caf\xe9",
+        b"'caf\xe9'",
+        b"\"x\"",
+    ],
+    &[b"", b"", b"", b" ", b"\r", b"# c", b" # c", b"\t#'"],
+];
+const NOISE: [&[u8]; 14] =
+    [b"'", b"\\", b"\"", b"#", b"=", b".", b"-", b"+", b":", b"\x0c", b"\x0b", b";", b" x", b"\xff"];
 
 /// An assignment: file, line, name, value.
 type Assigned = (PathBuf, usize, String, String);
@@ -33,7 +72,10 @@ pub fn what_was_edited_reads_to_the_server_as_it_does_to_us(sandbox: &Sandbox) {
         eprintln!("{}", example.name);
         let mut file = ConfFile::parse(&without_invalid_lines(&ConfFile::parse(&example.bytes())));
         // Of a text search configuration that can't be one, the whole view is an error.
-        let is_edited = |kind: &EntryKind| matches!(kind, EntryKind::Assignment { name, .. } if name != "default_text_search_config");
+        let is_edited = |kind: &EntryKind| match kind {
+            EntryKind::Assignment { name, .. } => name != "default_text_search_config",
+            _ => false,
+        };
         let lines: Vec<usize> =
             file.entries().iter().filter(|entry| is_edited(&entry.kind)).map(|entry| entry.line).collect();
         for (line, value) in lines.iter().zip(["7", "it's \\ here", "a b", "", "/x/y.z", "caf\u{e9}"].iter().cycle()) {
@@ -44,6 +86,20 @@ pub fn what_was_edited_reads_to_the_server_as_it_does_to_us(sandbox: &Sandbox) {
         let _laid = Laid::example(&cluster, "postgresql.conf", &example);
         let _edited = Laid::files(&cluster, &[("postgresql.conf".into(), file.to_bytes())]);
         compare(&cluster);
+    }
+}
+
+pub fn settings_of_any_kind_are_to_the_server_what_they_are_to_us(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("server").start();
+    for seed in 1..=20 {
+        eprintln!("seed {seed}");
+        // The server gives up after a hundred errors.
+        let bytes = lines_of(&COLUMNS, &NOISE, 100, seed);
+        let readable = without_invalid_lines(&ConfFile::parse(&bytes));
+        for bytes in [bytes, readable] {
+            let _laid = Laid::files(&cluster, &[("postgresql.conf".into(), bytes)]);
+            compare(&cluster);
+        }
     }
 }
 
