@@ -3,7 +3,9 @@
 //! What must always hold: each function panics where a byte is lost, or an edit does more or less than it was asked.
 
 use pg_conf::hba_file::{HbaFile, Record};
+use pg_runbook::Secret;
 use pg_runbook::configuration::{ConfFile, Entry, EntryKind};
+use pg_runbook::passfile::{Key, PassFile};
 
 /// How many lines of a file are edited: enough for every kind, and few enough to be quick on a long file.
 const EDITED: usize = 8;
@@ -16,7 +18,9 @@ pub fn conf_file(bytes: &[u8]) {
     let file = ConfFile::parse(bytes);
     assert_eq!(file.to_bytes(), bytes, "printing gives back what was read");
     let entries: Vec<&Entry> = file.entries().iter().filter(|entry| assigned(entry).is_some()).collect();
-    for value in ["7", "it's \\ here", "", "a b", "caf\u{e9}", &last_line(bytes)] {
+    let values = ["7", "it's \\ here", "", "a b", "caf\u{e9}"];
+    // One of them for each file: a fuzzer brings enough files.
+    for value in [values[bytes.len() % values.len()], &last_line(bytes)] {
         for entry in some_of(&entries) {
             set_one_value(&file, entry, value);
         }
@@ -129,6 +133,27 @@ pub fn remove_one_record(before: &HbaFile, line: usize, major: u32) {
     assert!(is_inserted(&new, &old), "one piece is cut out, and nothing else");
     let others = before.records().iter().filter(|record| record.line() != line).map(without_line);
     assert_eq!(after.records().iter().map(without_line).collect::<Vec<_>>(), others.collect::<Vec<_>>());
+}
+
+/// Reads these bytes as a password file, sets a password in it, and takes it away again.
+pub fn passfile(bytes: &[u8]) {
+    let before = PassFile::parse(bytes);
+    assert_eq!(before.to_bytes().as_slice(), bytes, "printing gives back what was read");
+    for (key, password) in
+        [(Key::new("a", 1, "b", "c"), "d"), (Key::new("#\\", "*", "b:", "\u{e9}"), &last_line(bytes))]
+    {
+        let password = Secret::new(password.replace('\r', " "));
+        let mut after = before.clone();
+        after.set(&key, &password).expect("a password that can stand in any file");
+        let found = after.find(&key).expect("what was set is found");
+        assert!(found.password.as_ref() == Some(&password), "the password is the one that was set");
+        let once = after.to_bytes();
+        after.set(&key, &password).expect("a password that can be set again");
+        assert!(after.to_bytes() == once, "a second time changes nothing");
+        assert!(PassFile::parse(&once) == after, "the file reads as it says");
+        after.remove(&key);
+        assert!(after.remove(&key).is_empty(), "what was removed is gone");
+    }
 }
 
 fn expect_one_more(before: &HbaFile, after: &HbaFile, line: usize) {

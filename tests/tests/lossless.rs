@@ -41,6 +41,15 @@ fn every_pg_hba_conf_comes_through_what_the_fuzzer_does() {
 }
 
 #[test]
+fn every_file_comes_through_as_a_password_file_too() {
+    for (name, bytes) in [files("postgresql.conf"), files("pg_hba.conf")].concat() {
+        eprintln!("{name}");
+        lossless::passfile(&bytes);
+    }
+    lossless::passfile(b"# ours\r\n*:*:*:c:x\r\na:1:b:c:d\r\n\\::1:*:replication:r\\:s:p\\\\w");
+}
+
+#[test]
 fn each_value_is_set_in_its_place_and_set_back() {
     let mut as_it_was = 0;
     for (name, bytes) in files("postgresql.conf") {

@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod docs;
+mod fuzz;
 mod shell;
 mod test;
 mod verdict;
@@ -28,6 +29,8 @@ enum Chore {
     Demo(demo::Arguments),
     /// Print what the tools cost, as ratios
     Bench(bench::Arguments),
+    /// Read files of ever new bytes, until one is lost (needs cargo-fuzz and a nightly toolchain)
+    Fuzz(fuzz::Arguments),
     /// Make the JSON Schema, man pages and completions
     Docs(docs::Arguments),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => return test::run(&arguments),
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Docs(arguments) => docs::run(&arguments),
     };
     match result {
