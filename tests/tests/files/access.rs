@@ -69,7 +69,7 @@ const COLUMNS: [&[&[u8]]; 6] = [
         b"",
     ],
     &[b"md5", b"trust", b"reject", b"\"md5\"", b"peer", b"ident", b"cert", b"password", b"MD5", b"md5,trust", b""],
-    &[b"", b"", b"", b" ", b"\r", b" # c", b"#c", b" map=x", b" x", b" \"x=\"", b"\\", b" \\", b" \\\r"],
+    &[b"", b"", b"", b" ", b"\r", b" # c", b"#c", b" map=x", b" x", b" \"x=\"", b"\\", b" \\", b" \\\r", b"\\\\\n"],
 ];
 const NOISE: [&[u8]; 13] =
     [b"\"", b"\"\"", b",", b" , ", b"#", b"\\", b"\x0c", b"\x0b", b"'", b"\r", b"\xff", b"=", b"x"];
