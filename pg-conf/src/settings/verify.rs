@@ -23,7 +23,8 @@ pub fn verify(
         return Ok(());
     }
     let Some(mut server) = running::connect(run, cluster, connection) else { return Ok(()) };
-    let wrong = disagreements(&mut server, changes)?;
+    // 10 and 12 fail over some values instead of saying which they are.
+    let wrong = disagreements(&mut server, changes).unwrap_or_else(|failure| vec![failure.to_string()]);
     if wrong.is_empty() {
         return Ok(());
     }
