@@ -59,7 +59,7 @@ impl Request {
                     arguments.role
                 )));
             }
-            (_, texts) => texts.iter().map(|text| from(text.trim()).map(Some)).collect::<Result<_, _>>()?,
+            (_, texts) => texts.iter().map(|text| self::origin(text.trim()).map(Some)).collect::<Result<_, _>>()?,
         };
         let database = match arguments.database.as_str() {
             keyword @ ("replication" | "all") => Word::keyword(keyword),
@@ -93,13 +93,15 @@ impl Request {
         } else {
             Database::Named(self.database.text.clone())
         };
-        let ssl = match self.kind {
-            Kind::HostSsl => Some(true),
-            Kind::HostNoSsl | Kind::HostGssEnc => Some(false),
-            Kind::Local | Kind::Host | Kind::HostNoGssEnc => None,
+        let (ssl, gss) = match self.kind {
+            Kind::HostSsl => (Some(true), None),
+            Kind::HostNoSsl => (Some(false), None),
+            Kind::HostGssEnc => (None, Some(true)),
+            Kind::HostNoGssEnc => (None, Some(false)),
+            Kind::Local | Kind::Host => (None, None),
         };
         let address = origin.map_or(Origin::Local, |from| from.origin.clone());
-        Login { database, role: self.role.text.clone(), address, ssl }
+        Login { database, role: self.role.text.clone(), address, ssl, gss }
     }
 
     /// Whether a rule is what `allow` writes for one origin, whatever its method.
@@ -107,7 +109,7 @@ impl Request {
         let same_address = match (&rule.address, origin.map(|from| &from.origin)) {
             (None, None) => true,
             (Some(Address::Cidr(net)), Some(Origin::Net(asked))) => net.trunc() == asked.trunc(),
-            (Some(Address::HostName(name)), Some(Origin::HostName(asked))) => name.eq_ignore_ascii_case(asked),
+            (Some(Address::HostName(name)), Some(Origin::Host { name: asked, .. })) => name.eq_ignore_ascii_case(asked),
             _ => false,
         };
         same_address
@@ -137,7 +139,7 @@ impl Request {
 }
 
 /// An address, a network or a host name.
-fn from(text: &str) -> Result<From, Failure> {
+pub fn origin(text: &str) -> Result<From, Failure> {
     let bad = |why: &str| Failure::usage(format!("{text:?} is not an address, a network or a host name")).because(why);
     if let Ok(address) = text.parse::<IpAddr>() {
         let net = IpNet::from(address);
@@ -164,7 +166,8 @@ fn from(text: &str) -> Result<From, Failure> {
     if text.is_empty() || numeric || !text.chars().all(letters) {
         return Err(bad("it is written like 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or standby.example.com"));
     }
-    Ok(From { text: text.to_owned(), origin: Origin::HostName(text.to_owned()) })
+    let origin = Origin::Host { name: text.to_owned(), addresses: Vec::new() };
+    Ok(From { text: text.to_owned(), origin })
 }
 
 /// The rules, with the bytes that they were read from.
@@ -183,16 +186,15 @@ pub fn install(
     cluster: &Cluster,
     edit: &Edit,
     changes: Vec<Change>,
-    arguments: &AccessArguments,
+    server: &mut Option<Server>,
 ) -> Result<(), Failure> {
-    let mut server = running::connect(run, cluster, &arguments.connection);
     if edit.before != edit.after {
-        if let Some(server) = &mut server {
+        if let Some(server) = server {
             refuse_broken(cluster, server)?;
         }
         let what = install::what(run, &changes);
         let installed = install::install(run, cluster, std::slice::from_ref(edit), what)?;
-        if let (Some(server), Some(installed)) = (&mut server, installed) {
+        if let (Some(server), Some(installed)) = (server.as_mut(), installed) {
             verify(cluster, server, &installed)?;
         }
     }

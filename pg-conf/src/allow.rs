@@ -4,8 +4,10 @@
 
 use crate::access::{self, From, Request};
 use crate::args::AccessArguments;
-use crate::hba_file::{HbaFile, Match, Origin, Record, Rule};
+use crate::hba_file::{Answer, HbaFile, Match, Origin, Question, Record, Rule};
 use crate::hba_tree::{self, Found};
+use crate::lookup::Lookup;
+use crate::running;
 use pg_runbook::cluster::Cluster;
 use pg_runbook::configuration::Edit;
 use pg_runbook::document::{Act, Change};
@@ -30,12 +32,14 @@ pub fn allow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failure> 
     let request = Request::of(arguments, cluster.major)?;
     run.lock(&cluster)?;
     let before = access::read(&cluster)?;
+    let lookup = Lookup::of(running::connect(run, &cluster, &arguments.connection));
+    let ask = |question: &Question<'_>| lookup.answer(question);
     warn_of_width(run, &request);
     let mut file = HbaFile::parse(&before, cluster.major);
     let mut added = Vec::new();
     for origin in &request.origins {
         let origin = origin.as_ref();
-        match verdict(&cluster, &file, &request, origin, &mut |text| run.warn(text))? {
+        match verdict(&cluster, &file, &request, origin, &ask, &mut |text| run.warn(text))? {
             Verdict::LetIn { place, remark } => {
                 run.say(&format!("{} may already log in, by {place}", request.role));
                 if let Some(remark) = remark {
@@ -61,7 +65,7 @@ pub fn allow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failure> 
     let change = |(name, line): (String, usize)| Change::act("rule", name, ADD).at(&cluster.hba_file, Some(line));
     let changes = added.into_iter().map(change).collect();
     let edit = Edit { path: cluster.hba_file.clone(), before: Some(before), after: Some(file.to_bytes()) };
-    access::install(run, &cluster, &edit, changes, arguments)?;
+    access::install(run, &cluster, &edit, changes, &mut lookup.server())?;
     remember_replicator(run, arguments);
     Ok(())
 }
@@ -102,6 +106,7 @@ pub fn verdict(
     file: &HbaFile,
     request: &Request,
     origin: Option<&From>,
+    ask: Answer<'_>,
     warn: &mut dyn FnMut(String),
 ) -> Result<Verdict, Failure> {
     let login = request.login(origin);
@@ -112,7 +117,7 @@ pub fn verdict(
             Record::Invalid { reason, .. } => return Err(invalid(&place, reason, cluster)),
             Record::Include { .. } => continue,
         };
-        match (rule.matches(&login), rule.method.as_str()) {
+        match (rule.matches(&login, ask), rule.method.as_str()) {
             (Match::No, _) => {}
             (Match::Yes, "reject") => return Ok(Verdict::Rejected { place, raw: rule.raw.clone() }),
             (Match::Yes, _) if lets_in(rule, &request.method) => {

@@ -19,13 +19,17 @@ fn request(words: &[&str]) -> Result<Request, Failure> {
     Request::of(&arguments, 15)
 }
 
+fn unanswered(question: &Question<'_>) -> Match {
+    question.unanswered()
+}
+
 /// The verdict on `pg-conf allow replicator …` over these rules, and the warnings.
 fn judged(rules: &str, words: &[&str]) -> (Result<Verdict, Failure>, Vec<String>) {
     let request = request(&[&["replicator"], words].concat()).unwrap();
     let file = HbaFile::parse(rules.as_bytes(), 15);
     let mut warnings = Vec::new();
     let origin = request.origins[0].clone();
-    let verdict = verdict(&cluster(), &file, &request, origin.as_ref(), &mut |text| warnings.push(text));
+    let verdict = verdict(&cluster(), &file, &request, origin.as_ref(), &unanswered, &mut |text| warnings.push(text));
     (verdict, warnings)
 }
 

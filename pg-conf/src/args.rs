@@ -38,6 +38,8 @@ pub enum Command {
     Rules,
     /// Put back what the last change replaced, byte for byte
     Undo(UndoArguments),
+    /// Say which rule of `pg_hba.conf` decides a login, and which rules it hides
+    Explain(ExplainArguments),
 }
 
 /// How far back.
@@ -124,6 +126,32 @@ pub struct AccessArguments {
     /// The kind of connection: host, hostssl, hostnossl, hostgssenc, hostnogssenc, or local, which has no --from
     #[arg(long = "type", value_name = "TYPE", default_value = "host")]
     pub kind: String,
+    /// How to ask the cluster's server.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+}
+
+/// Which login to explain.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArguments {
+    /// The role
+    #[arg(value_name = "ROLE")]
+    pub role: String,
+    /// Where it comes from: an address, a network, a host name, or local for the Unix socket
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// The database, or replication
+    #[arg(long, value_name = "DATABASE", default_value = "replication")]
+    pub database: String,
+    /// The connection is encrypted by TLS
+    #[arg(long, conflicts_with = "no_ssl")]
+    pub ssl: bool,
+    /// The connection is not encrypted by TLS
+    #[arg(long)]
+    pub no_ssl: bool,
+    /// The connection is encrypted by GSSAPI
+    #[arg(long, conflicts_with = "ssl")]
+    pub gss: bool,
     /// How to ask the cluster's server.
     #[command(flatten)]
     pub connection: ConnectionArguments,

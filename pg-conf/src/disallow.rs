@@ -3,7 +3,9 @@
 use crate::access::{self, Request};
 use crate::allow::{self, Verdict};
 use crate::args::AccessArguments;
-use crate::hba_file::HbaFile;
+use crate::hba_file::{HbaFile, Question};
+use crate::lookup::Lookup;
+use crate::running;
 use pg_runbook::configuration::Edit;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::{Failure, Run};
@@ -17,15 +19,17 @@ pub fn disallow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failur
     run.lock(&cluster)?;
     let before = access::read(&cluster)?;
     let mut file = HbaFile::parse(&before, cluster.major);
+    let lookup = Lookup::of(running::connect(run, &cluster, &arguments.connection));
     let removed = remove(&mut file, &request)?;
     let change = |(name, line): (String, usize)| Change::act("rule", name, REMOVE).at(&cluster.hba_file, Some(line));
     let changes = removed.into_iter().map(change).collect();
     let edit = Edit { path: cluster.hba_file.clone(), before: Some(before), after: Some(file.to_bytes()) };
-    access::install(run, &cluster, &edit, changes, arguments)?;
+    access::install(run, &cluster, &edit, changes, &mut lookup.server())?;
+    let ask = |question: &Question<'_>| lookup.answer(question);
     // It takes out what allow put in; other rules may let the same login in.
     for origin in &request.origins {
         let origin = origin.as_ref();
-        if let Verdict::LetIn { place, .. } = allow::verdict(&cluster, &file, &request, origin, &mut |_| ())? {
+        if let Verdict::LetIn { place, .. } = allow::verdict(&cluster, &file, &request, origin, &ask, &mut |_| ())? {
             run.warn(format!("{} may still log in, by {place}", request.role));
         }
     }

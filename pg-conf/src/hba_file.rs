@@ -5,6 +5,7 @@
 
 mod address;
 mod matching;
+mod question;
 mod rule;
 mod tokens;
 mod word;
@@ -16,7 +17,8 @@ use pg_runbook::Failure;
 use pg_runbook::configuration::physical_lines::{ending_of, spans, usual_ending};
 
 pub use address::Address;
-pub use matching::{Database, Login, Match, Origin};
+pub use matching::{Database, Login, Match, Origin, covers, is_host};
+pub use question::{Answer, Question};
 pub use rule::{Kind, Rule, format_rule};
 pub use word::Word;
 
@@ -67,6 +69,9 @@ pub enum IncludeKind {
     Directory,
 }
 
+/// Gives the names that an `@file` stands for, or what the server would say against it.
+pub type Expand<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<Word>, String>;
+
 impl Record {
     /// The first line of the record, from 1.
     #[must_use]
@@ -97,6 +102,23 @@ impl HbaFile {
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// The same with the names that `@files` stand for in their places: what logins are compared with.
+    #[must_use]
+    pub fn expanded_records(&self, expand: Expand<'_>) -> Vec<Record> {
+        self.lines.iter().filter_map(|line| rule::read_expanded(line, self.major, expand)).collect()
+    }
+
+    /// Each line's columns, each with its words: what a file of names is read as.
+    pub fn lines_of_words(&self) -> impl Iterator<Item = Vec<Vec<Word>>> {
+        self.lines.iter().map(LogicalLine::fields)
+    }
+
+    /// How many lines there are, as an editor counts them.
+    #[must_use]
+    pub fn line_count(&self) -> usize {
+        self.lines.iter().map(|line| line.physical_lines).sum()
     }
 
     /// The valid rules of this file, in its order; the first that matches wins.

@@ -1,9 +1,10 @@
 //! The rules of a server in the order in which it tries them: `pg_hba.conf` and, from 16 on, what it includes.
 //!
 //! What must always hold: each record keeps the file and line where it stands, and the line of the main file behind
-//! which it is read: to come before it, a new rule has to stand above that line.
+//! which it is read: to come before it, a new rule has to stand above that line. `@files` are read, so that what comes
+//! out can be compared with a login.
 
-use crate::hba_file::{HbaFile, IncludeKind, Record};
+use crate::hba_file::{HbaFile, IncludeKind, Record, Word};
 use pg_runbook::{Attempt, Failure, durable_file};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -29,14 +30,46 @@ pub fn records(main_file: &Path, bytes: &[u8], major: u32) -> Result<Vec<Found>,
     Ok(found)
 }
 
+/// Every file that the server reads for its rules, `@files` too.
+pub fn files(main_file: &Path, bytes: &[u8], major: u32) -> Vec<PathBuf> {
+    let mut files = vec![main_file.to_owned()];
+    collect_files(main_file, bytes, major, 0, &mut files);
+    files
+}
+
+fn collect_files(path: &Path, bytes: &[u8], major: u32, depth: usize, files: &mut Vec<PathBuf>) {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let file = HbaFile::parse(bytes, major);
+    let lists = file.lines_of_words().flatten().flatten();
+    let mut named: Vec<PathBuf> = lists.filter_map(|word| Some(folder.join(word.file()?))).collect();
+    for record in file.records() {
+        match record {
+            Record::Include { kind: IncludeKind::Directory, path, .. } => {
+                named.extend(list(&folder.join(path)).unwrap_or_default());
+            }
+            Record::Include { path, .. } => named.push(folder.join(path)),
+            Record::Rule(_) | Record::Invalid { .. } => {}
+        }
+    }
+    for file in named {
+        if !files.contains(&file) && depth < MAXIMUM_DEPTH {
+            files.push(file.clone());
+            let bytes = durable_file::read(&file).ok().flatten().unwrap_or_default();
+            collect_files(&file, &bytes, major, depth + 1, files);
+        }
+    }
+}
+
 fn walk(path: &Path, bytes: &[u8], major: u32, depth: usize, found: &mut Vec<Found>) -> Result<(), Failure> {
-    for record in HbaFile::parse(bytes, major).records() {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut expand = |named: &str| names(folder, named, major, depth + 1);
+    for record in HbaFile::parse(bytes, major).expanded_records(&mut expand) {
         let top_line = record.line();
-        let Record::Include { line, kind, path: named } = record else {
-            found.push(Found { file: path.to_owned(), top_line, record: record.clone() });
+        let Record::Include { line, kind, path: named } = &record else {
+            found.push(Found { file: path.to_owned(), top_line, record });
             continue;
         };
-        let target = path.parent().unwrap_or(Path::new("/")).join(named);
+        let target = folder.join(named);
         let before = found.len();
         let problem = include(&target, *kind, major, depth + 1, found)?;
         for included in &mut found[before..] {
@@ -48,6 +81,63 @@ fn walk(path: &Path, bytes: &[u8], major: u32, depth: usize, found: &mut Vec<Fou
         }
     }
     Ok(())
+}
+
+/// The words of an `@file`: its own columns don't matter, nested `@files` and (16 and later) includes are followed.
+fn names(folder: &Path, named: &str, major: u32, depth: usize) -> Result<Vec<Word>, String> {
+    let path = folder.join(named);
+    let refused = |why: &str| match major {
+        16.. => format!("could not open file \"{}\": {why}", path.display()),
+        _ => format!("could not open secondary authentication file \"@{named}\" as \"{}\": {why}", path.display()),
+    };
+    if depth > MAXIMUM_DEPTH {
+        return Err(refused("maximum nesting depth exceeded"));
+    }
+    let bytes = match durable_file::read(&path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(refused("No such file or directory")),
+        Err(failure) => return Err(refused(failure.causes.last().unwrap_or(&failure.message))),
+    };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let file = HbaFile::parse(&bytes, major);
+    let mut words = Vec::new();
+    for fields in file.lines_of_words() {
+        let directive = match fields.as_slice() {
+            [first, second] => IncludeKind::of(&first[0], major).map(|kind| (kind, second[0].text.clone())),
+            _ => None,
+        };
+        match directive {
+            Some((kind, target)) => words.extend(included_names(folder, &target, kind, major, depth + 1)?),
+            None => {
+                for word in fields.into_iter().flatten() {
+                    match word.file() {
+                        Some(nested) => words.extend(names(folder, nested, major, depth + 1)?),
+                        None => words.push(word),
+                    }
+                }
+            }
+        }
+    }
+    Ok(words)
+}
+
+fn included_names(
+    folder: &Path,
+    target: &str,
+    kind: IncludeKind,
+    major: u32,
+    depth: usize,
+) -> Result<Vec<Word>, String> {
+    let path = folder.join(target);
+    match kind {
+        IncludeKind::FileIfExists if !path.exists() => Ok(Vec::new()),
+        IncludeKind::File | IncludeKind::FileIfExists => names(folder, target, major, depth),
+        IncludeKind::Directory => {
+            let files = list(&path).map_err(|_| format!("could not open directory \"{}\"", path.display()))?;
+            let words = files.iter().map(|file| names(folder, &file.to_string_lossy(), major, depth));
+            Ok(words.collect::<Result<Vec<_>, _>>()?.concat())
+        }
+    }
 }
 
 /// Follows one include; what the server would say against it comes back.
@@ -128,6 +218,27 @@ mod tests {
         ];
         assert_eq!(shown(main, &files, 16), expected);
         assert_eq!(shown("include x\n", &files, 15), ["pg_hba.conf:1 invalid at 1"]);
+    }
+
+    #[test]
+    fn reads_lists_of_names_relative_to_the_file_that_names_them() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("d")).unwrap();
+        for (name, text) in [("d/a", "x, \"all\" # no\n+staff @b\n"), ("d/b", "y"), ("d/none", "# nobody\n")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let main = folder.path().join("pg_hba.conf");
+        let read = |text: &str| records(&main, text.as_bytes(), 15).unwrap().remove(0).record;
+        let Record::Rule(rule) = read("host all z,@d/a all md5") else { panic!() };
+        assert_eq!(rule.users.iter().map(Word::to_string).collect::<Vec<_>>(), ["z", "x", "\"all\"", "+staff", "y"]);
+        // An empty list is no column.
+        assert!(matches!(read("host @d/none db all all md5"), Record::Rule(rule) if rule.databases[0].text == "db"));
+        assert!(matches!(read("host @d/none all all md5"), Record::Invalid { .. }));
+        let Record::Invalid { reason, .. } = read("host all @nowhere all md5") else { panic!() };
+        let path = folder.path().join("nowhere");
+        let expected = "could not open secondary authentication file \"@nowhere\" as";
+        assert_eq!(reason, format!("{expected} {path:?}: No such file or directory"));
+        assert_eq!(files(&main, b"host all z,@d/a all md5", 15).len(), 3);
     }
 
     #[test]

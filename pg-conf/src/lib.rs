@@ -10,13 +10,18 @@ mod bounds;
 mod catalogue;
 mod check;
 mod command_line;
+mod decision;
 mod disallow;
 mod edits;
+mod explain;
 mod get;
 pub mod hba_file;
 mod hba_tree;
 mod install;
+mod lookup;
+mod methods;
 mod put_back;
+mod role_facts;
 mod rules;
 mod running;
 mod set;
@@ -48,6 +53,7 @@ impl Tool for Arguments {
             Command::Disallow(_) => "disallow",
             Command::Rules => "rules",
             Command::Undo(_) => "undo",
+            Command::Explain(_) => "explain",
         };
         Verb { name, disturbs: false, wants_cluster: true }
     }
@@ -63,6 +69,7 @@ impl Tool for Arguments {
             Command::Disallow(arguments) => disallow::disallow(run, &arguments),
             Command::Rules => rules::rules(run),
             Command::Undo(arguments) => undo::undo(run, &arguments),
+            Command::Explain(arguments) => explain::explain(run, &arguments),
         }
     }
 }

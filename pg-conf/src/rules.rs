@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// One line of `pg_hba.conf`, as the document has it under `rules`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Shown {
+pub struct Shown {
     file: PathBuf,
     line: usize,
     #[serde(rename = "type")]
@@ -20,6 +20,7 @@ struct Shown {
     address: Option<String>,
     method: String,
     options: Vec<String>,
+    raw: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -28,7 +29,7 @@ struct Shown {
 pub fn rules(run: &mut Run) -> Result<(), Failure> {
     let cluster = run.cluster()?;
     let found = hba_tree::records(&cluster.hba_file, &access::read(&cluster)?, cluster.major)?;
-    let shown: Vec<Shown> = found.into_iter().filter_map(shown).collect();
+    let shown: Vec<Shown> = found.iter().filter_map(Shown::of).collect();
     let errors = shown.iter().filter(|shown| shown.error.is_some()).count();
     run.message(match shown.len() - errors {
         1 => "1 rule; the first that matches wins".to_owned(),
@@ -39,7 +40,7 @@ pub fn rules(run: &mut Run) -> Result<(), Failure> {
         run.warn(format!("{lines} wrong, so the server would not load the rules: pg-conf check {}", cluster.option()));
     }
     let row = |shown: &Shown| {
-        let place = format!("{}:{}", shown.file.display(), shown.line);
+        let place = shown.place();
         let method = shown.error.as_ref().map_or_else(
             || std::iter::once(&shown.method).chain(&shown.options).cloned().collect::<Vec<_>>().join(" "),
             |error| format!("error: {error}"),
@@ -55,24 +56,48 @@ pub fn rules(run: &mut Run) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shown(found: hba_tree::Found) -> Option<Shown> {
-    let words = |words: &[Word]| words.iter().map(Word::to_string).collect();
-    match found.record {
-        Record::Rule(rule) => Some(Shown {
-            file: found.file,
-            line: rule.line,
-            kind: rule.kind.to_string(),
-            databases: words(&rule.databases),
-            users: words(&rule.users),
-            address: rule.address.as_ref().map(address),
-            method: rule.method,
-            options: rule.options,
-            error: None,
-        }),
-        Record::Invalid { line, reason, .. } => {
-            Some(Shown { file: found.file, line, error: Some(reason), ..Shown::default() })
+impl Shown {
+    /// A rule or a wrong line.
+    pub fn of(found: &hba_tree::Found) -> Option<Self> {
+        let words = |words: &[Word]| words.iter().map(Word::to_string).collect();
+        let file = found.file.clone();
+        match &found.record {
+            Record::Rule(rule) => Some(Self {
+                file,
+                line: rule.line,
+                kind: rule.kind.to_string(),
+                databases: words(&rule.databases),
+                users: words(&rule.users),
+                address: rule.address.as_ref().map(address),
+                method: rule.method.clone(),
+                options: rule.options.clone(),
+                raw: rule.raw.trim().to_owned(),
+                error: None,
+            }),
+            Record::Invalid { line, reason, raw } => Some(Self {
+                file,
+                line: *line,
+                raw: raw.trim().to_owned(),
+                error: Some(reason.clone()),
+                ..Self::default()
+            }),
+            Record::Include { .. } => None,
         }
-        Record::Include { .. } => None,
+    }
+
+    /// `FILE:LINE`
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file.display(), self.line)
+    }
+
+    /// The authentication method.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The line, as the server reads it.
+    pub fn raw(&self) -> &str {
+        &self.raw
     }
 }
 

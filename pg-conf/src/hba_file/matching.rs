@@ -1,13 +1,14 @@
 //! Whether a rule is for a login, after `check_hba`, `check_db` and `check_role` of the server's `hba.c`.
 //!
-//! What must always hold: `Yes` and `No` are what the server would say; where it would ask the catalog, a file, a name
-//! server or its network interfaces, the answer is `Unknown` with what has to be asked.
+//! What must always hold: `Yes` and `No` are what the server would say; where it would ask the catalog, a name server or
+//! its network interfaces, whoever calls is handed the same [`Question`].
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::address::Address;
+use super::question::{Answer, Question};
 use super::rule::{Kind, Rule};
 use super::word::Word;
 
@@ -22,6 +23,8 @@ pub struct Login {
     pub address: Origin,
     /// Whether it is encrypted by TLS, where that is known.
     pub ssl: Option<bool>,
+    /// Whether it is encrypted by GSSAPI, where that is known.
+    pub gss: Option<bool>,
 }
 
 /// What a login connects to.
@@ -40,8 +43,13 @@ pub enum Origin {
     Local,
     /// An address, or any of a network's.
     Net(IpNet),
-    /// A host by the name that the server's reverse lookup gives.
-    HostName(String),
+    /// A host.
+    Host {
+        /// The name that the server's reverse lookup gives.
+        name: String,
+        /// Its addresses, where they are known.
+        addresses: Vec<IpAddr>,
+    },
 }
 
 /// Whether a rule is for a login.
@@ -71,8 +79,19 @@ impl Match {
         }
     }
 
-    /// What holds if one has to.
-    fn any(answers: impl Iterator<Item = Self>) -> Self {
+    /// What holds of several addresses together.
+    fn all(answers: impl Iterator<Item = Self>) -> Self {
+        let answers: Vec<Self> = answers.collect();
+        match answers.iter().find(|answer| matches!(answer, Self::Unknown(_))) {
+            Some(unknown) => unknown.clone(),
+            None if answers.iter().all(|answer| *answer == Self::Yes) => Self::Yes,
+            None if answers.iter().all(|answer| *answer == Self::No) => Self::No,
+            None => Self::Part,
+        }
+    }
+
+    /// What holds if one of several has to.
+    pub fn any(answers: impl Iterator<Item = Self>) -> Self {
         let mut found = Self::No;
         for answer in answers {
             match answer {
@@ -95,32 +114,34 @@ impl From<bool> for Match {
 impl Rule {
     /// Whether this rule is for a login. The first rule for which it is decides, also by letting nobody in.
     #[must_use]
-    pub fn matches(&self, login: &Login) -> Match {
-        self.matches_connection(login)
-            .and(|| Match::any(self.databases.iter().map(|word| self.matches_database(word, login))))
-            .and(|| Match::any(self.users.iter().map(|word| self.matches_role(word, &login.role))))
-            .and(|| self.address.as_ref().map_or(Match::Yes, |address| matches_address(address, &login.address)))
+    pub fn matches(&self, login: &Login, ask: Answer<'_>) -> Match {
+        let connection = self.matches_connection(login);
+        let databases = || Match::any(self.databases.iter().map(|word| self.matches_database(word, login, ask)));
+        let so_far = connection.and(databases);
+        let so_far = so_far.and(|| Match::any(self.users.iter().map(|word| self.matches_role(word, &login.role, ask))));
+        so_far.and(|| self.address.as_ref().map_or(Match::Yes, |address| matches_origin(address, &login.address, ask)))
     }
 
     fn matches_connection(&self, login: &Login) -> Match {
-        let unknown = |what: &str| Match::Unknown(format!("whether the connection is encrypted by {what}"));
-        match (self.kind, login.ssl) {
-            (Kind::Local, _) => (login.address == Origin::Local).into(),
+        let by = |known: Option<bool>, wanted: bool, what: &str| match known {
+            Some(known) => (known == wanted).into(),
+            None => Match::Unknown(format!("whether the connection is encrypted by {what}")),
+        };
+        // A connection has one encryption or the other.
+        let ssl = if login.gss == Some(true) { Some(false) } else { login.ssl };
+        let gss = if login.ssl == Some(true) { Some(false) } else { login.gss };
+        match self.kind {
+            Kind::Local => (login.address == Origin::Local).into(),
             _ if login.address == Origin::Local => Match::No,
-            (Kind::HostSsl, Some(ssl)) => ssl.into(),
-            (Kind::HostNoSsl, Some(ssl)) => (!ssl).into(),
-            (Kind::HostSsl | Kind::HostNoSsl, None) => unknown("TLS"),
-            // A connection has one encryption or the other.
-            (Kind::HostGssEnc, Some(true)) => Match::No,
-            (Kind::Host, _) | (Kind::HostNoGssEnc, Some(true)) => Match::Yes,
-            (Kind::HostGssEnc | Kind::HostNoGssEnc, _) => unknown("GSSAPI"),
+            Kind::Host => Match::Yes,
+            Kind::HostSsl => by(ssl, true, "TLS"),
+            Kind::HostNoSsl => by(ssl, false, "TLS"),
+            Kind::HostGssEnc => by(gss, true, "GSSAPI"),
+            Kind::HostNoGssEnc => by(gss, false, "GSSAPI"),
         }
     }
 
-    fn matches_database(&self, word: &Word, login: &Login) -> Match {
-        if let Some(file) = word.file() {
-            return Match::Unknown(format!("which databases the file {file:?} names"));
-        }
+    fn matches_database(&self, word: &Word, login: &Login, ask: Answer<'_>) -> Match {
         let Database::Named(database) = &login.database else {
             return word.is_keyword("replication").into();
         };
@@ -129,60 +150,62 @@ impl Rule {
         } else if word.is_keyword("sameuser") {
             (*database == login.role).into()
         } else if word.is_keyword("samerole") || word.is_keyword("samegroup") {
-            is_member(&login.role, database)
+            ask(&Question::Membership { role: &login.role, group: database })
         } else if word.is_keyword("replication") {
             Match::No
         } else {
-            self.matches_name(word, database)
+            self.matches_name(word, database, ask)
         }
     }
 
-    fn matches_role(&self, word: &Word, role: &str) -> Match {
-        if let Some(file) = word.file() {
-            Match::Unknown(format!("which roles the file {file:?} names"))
-        } else if let Some(group) = word.members_of() {
-            is_member(role, group)
+    fn matches_role(&self, word: &Word, role: &str, ask: Answer<'_>) -> Match {
+        if let Some(group) = word.members_of() {
+            ask(&Question::Membership { role, group })
         } else if word.is_keyword("all") {
             Match::Yes
         } else {
-            self.matches_name(word, role)
+            self.matches_name(word, role, ask)
         }
     }
 
-    fn matches_name(&self, word: &Word, name: &str) -> Match {
+    fn matches_name(&self, word: &Word, name: &str, ask: Answer<'_>) -> Match {
         match word.regular_expression(self.major) {
-            Some(expression) => Match::Unknown(format!("whether {name:?} matches the regular expression {expression}")),
+            Some(expression) => ask(&Question::Expression { expression, name }),
             None => (word.text == name).into(),
         }
     }
 }
 
-/// Every role is a member of itself; being a superuser makes nobody a member.
-fn is_member(role: &str, group: &str) -> Match {
-    if role == group { Match::Yes } else { Match::Unknown(format!("whether {role:?} is a member of {group:?}")) }
-}
-
-fn matches_address(address: &Address, origin: &Origin) -> Match {
+fn matches_origin(address: &Address, origin: &Origin, ask: Answer<'_>) -> Match {
     match (address, origin) {
         (_, Origin::Local) => Match::No,
         (Address::All, _) => Match::Yes,
-        (Address::Cidr(rule), Origin::Net(asked)) => covers(rule.addr(), rule.netmask(), *asked),
-        (Address::Masked { address, mask }, Origin::Net(asked)) => covers(*address, *mask, *asked),
-        (Address::HostName(rule), Origin::HostName(asked)) => is_host(rule, asked).into(),
-        (Address::HostName(rule), Origin::Net(asked)) => {
-            Match::Unknown(format!("whether {asked} resolves to {rule:?} and back"))
+        (_, Origin::Net(asked)) => matches_net(address, *asked, ask),
+        (Address::HostName(rule), Origin::Host { name, .. }) => is_host(rule, name).into(),
+        (_, Origin::Host { name, addresses }) if addresses.is_empty() => {
+            Match::Unknown(format!("which addresses {name:?} has"))
         }
-        (Address::Cidr(_) | Address::Masked { .. }, Origin::HostName(asked)) => {
-            Match::Unknown(format!("which addresses {asked:?} has"))
+        (_, Origin::Host { addresses, .. }) => {
+            Match::all(addresses.iter().map(|asked| matches_net(address, IpNet::from(*asked), ask)))
         }
-        (Address::SameHost, _) => Match::Unknown("which addresses the server has".into()),
-        (Address::SameNet, _) => Match::Unknown("which networks the server is in".into()),
+    }
+}
+
+fn matches_net(address: &Address, asked: IpNet, ask: Answer<'_>) -> Match {
+    match address {
+        Address::All => Match::Yes,
+        Address::Cidr(rule) => covers(rule.addr(), rule.netmask(), asked),
+        Address::Masked { address, mask } => covers(*address, *mask, asked),
+        Address::HostName(pattern) => ask(&Question::HostName { pattern, asked }),
+        Address::SameHost => ask(&Question::SameHost { asked }),
+        Address::SameNet => ask(&Question::SameNet { asked }),
     }
 }
 
 /// Which of the asked addresses agree with the rule's in the bits of its mask. The families never mix: a server sees
 /// IPv4 clients as such.
-fn covers(address: IpAddr, mask: IpAddr, asked: IpNet) -> Match {
+#[must_use]
+pub fn covers(address: IpAddr, mask: IpAddr, asked: IpNet) -> Match {
     if address.is_ipv4() != asked.addr().is_ipv4() {
         return Match::No;
     }
@@ -203,7 +226,9 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-fn is_host(rule: &str, asked: &str) -> bool {
+/// Whether a host name is the one of a rule, or ends like it where the rule's begins with a dot.
+#[must_use]
+pub fn is_host(rule: &str, asked: &str) -> bool {
     let (rule, asked) = (rule.to_ascii_lowercase(), asked.to_ascii_lowercase());
     if rule.starts_with('.') { asked.ends_with(&rule) } else { asked == rule }
 }

@@ -10,7 +10,7 @@ use pg_runbook::Failure;
 use super::address::{self, Address, Column};
 use super::tokens::LogicalLine;
 use super::word::Word;
-use super::{IncludeKind, Record};
+use super::{Expand, IncludeKind, Record};
 
 /// The kind of connection that a rule is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,26 +111,59 @@ pub fn format_rule(
 
 /// What a line says; nothing for blanks and comments.
 pub(super) fn read(line: &LogicalLine, major: u32) -> Option<Record> {
-    let fields = line.fields();
+    read_fields(line, &line.fields(), major)
+}
+
+/// The same with the names that `@files` stand for in their places, as the server does it: before it looks for columns.
+pub(super) fn read_expanded(line: &LogicalLine, major: u32, expand: Expand<'_>) -> Option<Record> {
+    let mut fields = Vec::new();
+    for field in line.fields() {
+        let mut words = Vec::new();
+        for word in field {
+            match word.file().map(&mut *expand) {
+                None => words.push(word),
+                Some(Ok(named)) => words.extend(named),
+                Some(Err(reason)) => return Some(invalid(line, reason)),
+            }
+        }
+        // An empty list is no column at all.
+        if !words.is_empty() {
+            fields.push(words);
+        }
+    }
+    read_fields(line, &fields, major)
+}
+
+fn invalid(line: &LogicalLine, reason: String) -> Record {
+    Record::Invalid { line: line.first_line, reason, raw: String::from_utf8_lossy(&line.text).into_owned() }
+}
+
+fn read_fields(line: &LogicalLine, fields: &[Vec<Word>], major: u32) -> Option<Record> {
     let first = fields.first()?;
-    let raw = String::from_utf8_lossy(&line.text).into_owned();
-    if let (Some(kind), [_, path]) = (include_kind(&first[0], major), fields.as_slice()) {
+    if let (Some(kind), [_, path]) = (IncludeKind::of(&first[0], major), fields) {
         return Some(Record::Include { line: line.first_line, kind, path: path[0].text.clone().into() });
     }
-    let rule = if line.text.contains(&0) { Err("the line holds a NUL".into()) } else { columns(&fields, major) };
+    let rule = if line.text.contains(&0) { Err("the line holds a NUL".into()) } else { columns(fields, major) };
     Some(match rule {
-        Ok(rule) => Record::Rule(Rule { line: line.first_line, raw, ..rule }),
-        Err(reason) => Record::Invalid { line: line.first_line, reason, raw },
+        Ok(rule) => {
+            let raw = String::from_utf8_lossy(&line.text).into_owned();
+            Record::Rule(Rule { line: line.first_line, raw, ..rule })
+        }
+        Err(reason) => invalid(line, reason),
     })
 }
 
-fn include_kind(word: &Word, major: u32) -> Option<IncludeKind> {
-    match word.text.as_str() {
-        _ if major < 16 => None,
-        "include" => Some(IncludeKind::File),
-        "include_if_exists" => Some(IncludeKind::FileIfExists),
-        "include_dir" => Some(IncludeKind::Directory),
-        _ => None,
+impl IncludeKind {
+    /// The directive that a line's first word is, from 16 on.
+    #[must_use]
+    pub fn of(word: &Word, major: u32) -> Option<Self> {
+        match word.text.as_str() {
+            _ if major < 16 => None,
+            "include" => Some(Self::File),
+            "include_if_exists" => Some(Self::FileIfExists),
+            "include_dir" => Some(Self::Directory),
+            _ => None,
+        }
     }
 }
 
