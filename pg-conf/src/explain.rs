@@ -64,7 +64,8 @@ pub fn explain(run: &mut Run, arguments: &ExplainArguments) -> Result<(), Failur
     let scene = Scene { found, lookup: Lookup::of(server) };
     let database = match arguments.database.as_str() {
         "replication" => Database::Replication,
-        name => Database::Named(name.to_owned()),
+        // In quotes it is a database of this name, as in the file.
+        name => Database::Named(name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name).into()),
     };
     let mut answers = Vec::new();
     for address in origins {
@@ -165,15 +166,15 @@ impl Scene {
 
     fn answer(&self, login: &Login) -> Answer {
         let ask = |question: &crate::hba_file::Question<'_>| self.lookup.answer(question);
-        let matched = |index: usize| self.rule(index).map_or(Match::No, |rule| rule.matches(login, &ask));
-        let matches: Vec<Match> = (0..self.found.len()).map(matched).collect();
+        let is_for = |index: usize| self.rule(index).map_or(Match::No, |rule| rule.matches(login, &ask));
+        let matches: Vec<Match> = (0..self.found.len()).map(is_for).collect();
         let decision = Decision::of(&matches);
         let (outcome, winner, perhaps) = match &decision {
             Decision::Rule(index) => ("rule", Some(*index), Vec::new()),
             Decision::NoRule => ("no_rule", None, Vec::new()),
             Decision::Open { perhaps, otherwise } => ("undecided", *otherwise, perhaps.clone()),
         };
-        let follows = winner.and_then(|index| self.rule(index)).map(|rule| methods::what_follows(rule, &login.role));
+        let follows = winner.and_then(|index| self.rule(index)).map(|rule| methods::consequence(rule, &login.role));
         let unknown = |index: usize| Unknown { what: not_known(&matches[index]), rule: self.shown(index) };
         Answer {
             role: login.role.clone(),

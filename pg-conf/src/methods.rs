@@ -4,8 +4,8 @@
 
 use crate::hba_file::Rule;
 
-/// What the method of this rule does with a login as `role`.
-pub fn what_follows(rule: &Rule, role: &str) -> String {
+/// What the method of this rule does with a login as `login_name`.
+pub fn consequence(rule: &Rule, login_name: &str) -> String {
     let option = |name: &str| {
         let value = rule.options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
         value.map(str::to_owned)
@@ -17,13 +17,15 @@ pub fn what_follows(rule: &Rule, role: &str) -> String {
         "md5" => "asks for the password (MD5, or SCRAM where the verifier is one)".to_owned(),
         "password" => "asks for the password, sent as it is".to_owned(),
         "peer" => match option("map") {
-            Some(map) => format!("asks the operating system for the user's name; the map {map} must make it {role}"),
-            None => format!("lets in the operating system's user {role}, and nobody else"),
+            Some(map) => {
+                format!("asks the operating system for the user's name; the map {map} must make it {login_name}")
+            }
+            None => format!("lets in the operating system's user {login_name}, and nobody else"),
         },
         "ident" => "asks the ident service of the client's host for the user's name".to_owned(),
         "cert" => match option("map") {
-            Some(map) => format!("asks for a client certificate whose name the map {map} makes {role}"),
-            None => format!("asks for a client certificate with the name {role}"),
+            Some(map) => format!("asks for a client certificate whose name the map {map} makes {login_name}"),
+            None => format!("asks for a client certificate with the name {login_name}"),
         },
         "ldap" | "radius" | "pam" | "bsd" => {
             format!("asks for the password, sent as it is, and has {} check it", rule.method)
@@ -47,7 +49,7 @@ mod tests {
 
     #[test]
     fn says_who_checks_what() {
-        let follows = |line: &str| what_follows(HbaFile::parse(line.as_bytes(), 15).rules()[0], "app");
+        let follows = |line: &str| consequence(HbaFile::parse(line.as_bytes(), 15).rules()[0], "app");
         assert_eq!(follows("host all all all reject"), "keeps it out");
         assert!(follows("local all all peer").contains("system's user app"));
         assert!(follows("local all all peer map=m").contains("map m"));

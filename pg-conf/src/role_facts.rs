@@ -64,7 +64,7 @@ impl RoleFacts {
     }
 
     /// What keeps this role out although the rule with this method lets it try.
-    pub fn obstacles(&self, role: &str, database: &Database, method: &str) -> Vec<String> {
+    pub fn obstacles(self, role: &str, database: &Database, method: &str) -> Vec<String> {
         let mut obstacles = Vec::new();
         let mut add = |applies: bool, text: String| obstacles.extend(Some(text).filter(|_| applies));
         let by_password = asks_for_stored_password(method);

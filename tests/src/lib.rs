@@ -12,6 +12,7 @@ mod cluster;
 mod command;
 mod corpus;
 mod document;
+mod knock;
 mod login;
 pub mod lossless;
 mod outcome;
@@ -28,12 +29,13 @@ pub use cluster::{Client, ClusterBuilder, TestCluster, names_below};
 pub use command::{Running, Stdin, ToolCommand};
 pub use corpus::{Example, examples};
 pub use document::Document;
+pub use knock::{Door, Reply, knock};
 pub use login::{Login, Walsender};
 pub use outcome::Outcome;
 pub use pair::{Pair, pair, pair_in};
 pub use patience::wait_for;
 pub use sandbox::{Sandbox, sweep};
-pub use servers::{Missing, Server, Servers, Wanted};
+pub use servers::{Missing, Server, Servers, Wanted, psql};
 pub use skipped::{SKIPPED_FILE, skip};
 
 /// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.
