@@ -6,15 +6,14 @@
 use crate::args::AccessArguments;
 use crate::hba_file::{Address, Database, Kind, Login, Origin, Record, Rule, Word, format_rule};
 use crate::install::{self, Installed};
+use crate::origin::From;
 use crate::{running, settings};
-use ipnet::IpNet;
 use pg_runbook::cluster::Cluster;
 use pg_runbook::cluster::postmaster;
 use pg_runbook::configuration::Edit;
 use pg_runbook::document::Change;
 use pg_runbook::server::Server;
 use pg_runbook::{Failure, Level, Run, durable_file, service};
-use std::net::IpAddr;
 
 /// What is asked, understood.
 #[derive(Clone, Debug)]
@@ -29,15 +28,6 @@ pub struct Request {
     pub method: String,
     /// One rule each; `None` for the Unix socket.
     pub origins: Vec<Option<From>>,
-}
-
-/// An address column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct From {
-    /// As the rule has it.
-    pub text: String,
-    /// What it means.
-    pub origin: Origin,
 }
 
 impl Request {
@@ -59,7 +49,7 @@ impl Request {
                     arguments.role
                 )));
             }
-            (_, texts) => texts.iter().map(|text| self::origin(text.trim()).map(Some)).collect::<Result<_, _>>()?,
+            (_, texts) => texts.iter().map(|text| From::typed(text.trim()).map(Some)).collect::<Result<_, _>>()?,
         };
         let database = match arguments.database.as_str() {
             keyword @ ("replication" | "all") => Word::keyword(keyword),
@@ -69,6 +59,12 @@ impl Request {
             Self { kind, database, role: Word::name(&arguments.role)?, method: arguments.method.clone(), origins };
         request.try_out(major)?;
         Ok(request)
+    }
+
+    /// The same with the present addresses of the hosts that it names.
+    pub fn looked_up(mut self) -> Self {
+        self.origins = self.origins.into_iter().map(|origin| origin.map(From::looked_up)).collect();
+        self
     }
 
     /// The rule's line for one origin.
@@ -109,6 +105,9 @@ impl Request {
         let same_address = match (&rule.address, origin.map(|from| &from.origin)) {
             (None, None) => true,
             (Some(Address::Cidr(net)), Some(Origin::Net(asked))) => net.trunc() == asked.trunc(),
+            (Some(Address::All), Some(_)) => origin.is_some_and(|from| from.text == "all"),
+            (Some(Address::SameHost), Some(_)) => origin.is_some_and(|from| from.text == "samehost"),
+            (Some(Address::SameNet), Some(_)) => origin.is_some_and(|from| from.text == "samenet"),
             (Some(Address::HostName(name)), Some(Origin::Host { name: asked, .. })) => name.eq_ignore_ascii_case(asked),
             _ => false,
         };
@@ -136,38 +135,6 @@ impl Request {
         }
         Ok(())
     }
-}
-
-/// An address, a network or a host name.
-pub fn origin(text: &str) -> Result<From, Failure> {
-    let bad = |why: &str| Failure::usage(format!("{text:?} is not an address, a network or a host name")).because(why);
-    if let Ok(address) = text.parse::<IpAddr>() {
-        let net = IpNet::from(address);
-        return Ok(From { text: net.to_string(), origin: Origin::Net(net) });
-    }
-    if let Some((address, length)) = text.split_once('/') {
-        let net: IpNet = match text.parse() {
-            Ok(net) => net,
-            Err(_) if address.parse::<IpAddr>().is_ok() => {
-                return Err(bad(&format!("/{length} can't be the length of its mask")));
-            }
-            Err(_) if address.chars().any(|c| c.is_ascii_alphabetic()) && !address.contains(':') => {
-                return Err(bad("a host name can't have a mask"));
-            }
-            Err(_) => return Err(bad("it is written like 192.0.2.0/24 or 2001:db8::/64")),
-        };
-        return Ok(From { text: net.trunc().to_string(), origin: Origin::Net(net.trunc()) });
-    }
-    if matches!(text, "all" | "samehost" | "samenet") {
-        return Err(bad("it says too much; name the addresses, such as 192.0.2.0/24"));
-    }
-    let letters = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    if text.is_empty() || numeric || !text.chars().all(letters) {
-        return Err(bad("it is written like 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or standby.example.com"));
-    }
-    let origin = Origin::Host { name: text.to_owned(), addresses: Vec::new() };
-    Ok(From { text: text.to_owned(), origin })
 }
 
 /// The rules, with the bytes that they were read from.

@@ -31,7 +31,7 @@ pub enum Command {
     /// Raise a standby's settings to what its primary asks for; never lower one
     Match(MatchArguments),
     /// Let a role log in, with a rule in `pg_hba.conf`
-    Allow(AccessArguments),
+    Allow(AllowArguments),
     /// Take the rules away that allow puts in
     Disallow(AccessArguments),
     /// Show the rules of `pg_hba.conf`
@@ -108,13 +108,24 @@ pub struct MatchArguments {
     pub passfile: Option<PathBuf>,
 }
 
+/// Whom to let in.
+#[derive(Args, Clone, Debug)]
+pub struct AllowArguments {
+    /// Whom, from where, and how.
+    #[command(flatten)]
+    pub access: AccessArguments,
+    /// Put the rule before this line of `pg_hba.conf`, past a reject [default: where it is needed]
+    #[arg(long, value_name = "LINE")]
+    pub before: Option<usize>,
+}
+
 /// Whom to let in, from where, and how.
 #[derive(Args, Clone, Debug)]
 pub struct AccessArguments {
     /// The role
     #[arg(value_name = "ROLE")]
     pub role: String,
-    /// Where it comes from: an address, a network (192.0.2.0/24) or a host name; may be repeated
+    /// Where it comes from: an address, a network (192.0.2.0/24), a host name, samehost, samenet or all; may be repeated
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     pub from: Vec<String>,
     /// The database, or replication, or all (which does not cover replication)

@@ -1,7 +1,7 @@
 //! `pg-conf disallow`: the rules that `allow` puts in, taken out again.
 
 use crate::access::{self, Request};
-use crate::allow::{self, Verdict};
+use crate::allow::{Scene, Verdict};
 use crate::args::AccessArguments;
 use crate::hba_file::{HbaFile, Question};
 use crate::lookup::Lookup;
@@ -15,7 +15,7 @@ const REMOVE: Act = Act { plain: "remove", past: "removed" };
 /// `pg-conf disallow`
 pub fn disallow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failure> {
     let cluster = run.cluster()?;
-    let request = Request::of(arguments, cluster.major)?;
+    let request = Request::of(arguments, cluster.major)?.looked_up();
     run.lock(&cluster)?;
     let before = access::read(&cluster)?;
     let mut file = HbaFile::parse(&before, cluster.major);
@@ -27,9 +27,9 @@ pub fn disallow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failur
     access::install(run, &cluster, &edit, changes, &mut lookup.server())?;
     let ask = |question: &Question<'_>| lookup.answer(question);
     // It takes out what allow put in; other rules may let the same login in.
-    for origin in &request.origins {
-        let origin = origin.as_ref();
-        if let Verdict::LetIn { place, .. } = allow::verdict(&cluster, &file, &request, origin, &ask, &mut |_| ())? {
+    let scene = Scene { cluster: &cluster, request: &request, ask: &ask };
+    for origin in request.origins.iter().map(Option::as_ref) {
+        if let Verdict::LetIn { place, .. } = scene.verdict(&file, origin, &mut |_| ())? {
             run.warn(format!("{} may still log in, by {place}", request.role));
         }
     }

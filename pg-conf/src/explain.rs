@@ -8,8 +8,9 @@ use crate::args::ExplainArguments;
 use crate::decision::Decision;
 use crate::hba_file::{Database, Login, Match, Origin, Record, Rule};
 use crate::hba_tree::{self, Found};
-use crate::lookup::{self, Lookup};
+use crate::lookup::Lookup;
 use crate::methods;
+use crate::origin::From;
 use crate::role_facts::RoleFacts;
 use crate::rules::Shown;
 use crate::{access, running};
@@ -84,16 +85,16 @@ fn origins(text: &str) -> Result<Vec<Origin>, Failure> {
     if matches!(text, "local" | "[local]") {
         return Ok(vec![Origin::Local]);
     }
-    match access::origin(text)? {
-        access::From { origin: Origin::Host { name, .. }, .. } => {
-            let addresses = lookup::addresses(&name);
+    match From::typed(text)?.looked_up().origin {
+        Origin::Host { name, addresses } => {
             if addresses.is_empty() {
                 return Err(Failure::gave_up(format!("{name} has no address that this host could look up"))
                     .hint(format!("getent ahosts {name}; or say the address itself")));
             }
             Ok(addresses.into_iter().map(|address| Origin::Net(IpNet::from(address))).collect())
         }
-        from => Ok(vec![from.origin]),
+        Origin::Several(nets) => Ok(nets.into_iter().map(Origin::Net).collect()),
+        one => Ok(vec![one]),
     }
 }
 
@@ -209,6 +210,7 @@ fn origin_name(origin: &Origin) -> String {
         Origin::Local => "local".into(),
         Origin::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
         Origin::Net(net) => net.to_string(),
+        Origin::Several(nets) => nets.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","),
         Origin::Host { name, .. } => name.clone(),
     }
 }

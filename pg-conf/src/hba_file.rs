@@ -152,14 +152,14 @@ impl HbaFile {
     /// Adds `text` (one line or more, without the last ending) at the end; returns where it went, from 1. A file that
     /// ended without a line ending still does, so that [`Self::remove`] can undo it.
     pub fn append(&mut self, text: &str) -> usize {
+        // A backslash at the end of the file would make the new line a part of the last one.
+        if let Some(unfinished) = self.lines.last().filter(|line| line.is_unfinished) {
+            return self.insert_before(unfinished.first_line, text);
+        }
         let ending = usual_ending(&self.bytes);
         let mut new = Vec::new();
         let is_open = !self.bytes.is_empty() && ending_of(&self.bytes).is_empty();
         if is_open {
-            new.extend_from_slice(ending);
-        }
-        // A backslash at the end of the file would make the new line a part of the last one.
-        if self.lines.last().is_some_and(|line| line.is_unfinished) {
             new.extend_from_slice(ending);
         }
         let end = self.bytes.len();

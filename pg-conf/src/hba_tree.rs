@@ -23,6 +23,13 @@ pub struct Found {
     pub record: Record,
 }
 
+impl Found {
+    /// `FILE:LINE`
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file.display(), self.record.line())
+    }
+}
+
 /// The records of a main file with these bytes.
 pub fn records(main_file: &Path, bytes: &[u8], major: u32) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();

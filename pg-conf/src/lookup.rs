@@ -107,12 +107,27 @@ pub fn addresses(name: &str) -> Vec<IpAddr> {
 
 /// Whether this host has the address itself, or is in the same network with it.
 fn is_own(asked: IpNet, with_networks: bool) -> Option<Match> {
+    let own = interfaces(with_networks)?;
+    Some(Match::any(own.into_iter().map(|(address, mask)| covers(address, mask, asked))))
+}
+
+/// This host's addresses, or the networks that it is in.
+pub fn own_networks(with_networks: bool) -> Vec<IpNet> {
+    let own = interfaces(with_networks).unwrap_or_default();
+    let mut nets: Vec<IpNet> =
+        own.into_iter().filter_map(|(address, mask)| Some(IpNet::with_netmask(address, mask).ok()?.trunc())).collect();
+    nets.sort_unstable();
+    nets.dedup();
+    nets
+}
+
+fn interfaces(with_networks: bool) -> Option<Vec<(IpAddr, IpAddr)>> {
     let own = getifaddrs().ok()?.filter_map(|interface| {
         let address = ip(interface.address?)?;
         let mask = interface.netmask.and_then(ip).filter(|mask| with_networks && !mask.is_unspecified());
-        Some(covers(address, mask.unwrap_or(full_mask(address)), asked))
+        Some((address, mask.unwrap_or(full_mask(address))))
     });
-    Some(Match::any(own))
+    Some(own.collect())
 }
 
 fn full_mask(address: IpAddr) -> IpAddr {

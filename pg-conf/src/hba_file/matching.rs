@@ -43,6 +43,8 @@ pub enum Origin {
     Local,
     /// An address, or any of a network's.
     Net(IpNet),
+    /// Any address of these networks: `all`, `samehost`, `samenet`.
+    Several(Vec<IpNet>),
     /// A host.
     Host {
         /// The name that the server's reverse lookup gives.
@@ -188,6 +190,8 @@ fn matches_origin(address: &Address, origin: &Origin, ask: Answer<'_>) -> Match 
         (_, Origin::Host { addresses, .. }) => {
             Match::all(addresses.iter().map(|asked| matches_net(address, IpNet::from(*asked), ask)))
         }
+        (_, Origin::Several(nets)) if nets.is_empty() => Match::Unknown("which addresses the server has".into()),
+        (_, Origin::Several(nets)) => Match::all(nets.iter().map(|asked| matches_net(address, *asked, ask))),
     }
 }
 
