@@ -7,13 +7,14 @@ use crate::args::AccessArguments;
 use crate::hba_file::{Address, Database, Kind, Login, Origin, Record, Rule, Word, format_rule};
 use crate::install::{self, Installed};
 use crate::origin::From;
-use crate::{running, settings};
+use crate::scratch::Scratch;
+use crate::{hba_tree, running, settings};
 use pg_runbook::cluster::Cluster;
 use pg_runbook::cluster::postmaster;
 use pg_runbook::configuration::Edit;
 use pg_runbook::document::Change;
 use pg_runbook::server::Server;
-use pg_runbook::{Failure, Level, Run, durable_file, service};
+use pg_runbook::{Failure, Level, Run, durable_file, service, signals};
 
 /// What is asked, understood.
 #[derive(Clone, Debug)]
@@ -159,6 +160,7 @@ pub fn install(
         if let Some(server) = server {
             refuse_broken(cluster, server)?;
         }
+        judge(run, cluster, edit)?;
         let what = install::what(run, &changes);
         let installed = install::install(run, cluster, std::slice::from_ref(edit), what)?;
         if let (Some(server), Some(installed)) = (server.as_mut(), installed) {
@@ -177,6 +179,41 @@ pub fn install(
     }
     settings::conclude(run, cluster, settings::counted(run, count, "rule"), count > 0);
     Ok(())
+}
+
+/// Has a scratch server of the same version read the candidate before it is in its place.
+pub fn judge(run: &mut Run, cluster: &Cluster, edit: &Edit) -> Result<(), Failure> {
+    let judged = judged(cluster, edit);
+    signals::safe_point("while a scratch server read the new rules")?;
+    match judged {
+        Ok(None) => Ok(()),
+        Ok(Some(failure)) => Err(failure),
+        // Where there is no room for a scratch server, the running one still judges it once it is there.
+        Err(failure) => {
+            run.warn(format!("the new rules could not be tried on a scratch server: {failure}"));
+            Ok(())
+        }
+    }
+}
+
+/// What the server has against the candidate: its own fault, or that of the file as it was.
+fn judged(cluster: &Cluster, edit: &Edit) -> Result<Option<Failure>, Failure> {
+    let scratch = Scratch::of(cluster)?;
+    let (before, after) = (edit.before.as_deref().unwrap_or_default(), edit.after.as_deref().unwrap_or_default());
+    let is_alone = hba_tree::files(&edit.path, after, cluster.major).len() == 1;
+    let wrong = scratch.errors_with(&edit.path, after, is_alone)?;
+    if wrong.is_empty() {
+        return Ok(None);
+    }
+    let before = scratch.errors_with(&edit.path, before, is_alone)?;
+    let path = edit.path.display();
+    let (failure, errors) = if before.is_empty() {
+        (Failure::usage(format!("PostgreSQL {} would not load {path} with this change", cluster.major)), wrong)
+    } else {
+        let hint = format!("pg-conf check {}", cluster.option());
+        (Failure::failed(format!("{path} has errors already, so the server would not load it")).hint(hint), before)
+    };
+    Ok(Some(errors.into_iter().fold(failure, Failure::because)))
 }
 
 fn refuse_broken(cluster: &Cluster, server: &mut Server) -> Result<(), Failure> {

@@ -26,6 +26,7 @@ mod put_back;
 mod role_facts;
 mod rules;
 mod running;
+pub mod scratch;
 mod set;
 mod settings;
 mod translation;

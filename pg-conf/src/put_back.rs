@@ -3,7 +3,6 @@
 //! What must always hold: nothing is put back that the server would not start with.
 
 use crate::access;
-use crate::hba_file::{HbaFile, Record};
 use crate::install::{self, Installed};
 use crate::running::{self, Asked, Running};
 use crate::settings::{self, World};
@@ -34,7 +33,9 @@ pub fn put_back(
 ) -> Result<(), Failure> {
     let (of_rules, of_settings): (Vec<&Edit>, Vec<&Edit>) =
         edits.iter().partition(|edit| edit.path == cluster.hba_file);
-    of_rules.iter().try_for_each(|edit| refuse_broken_rules(cluster, edit))?;
+    for edit in &of_rules {
+        access::judge(run, cluster, edit)?;
+    }
     let world = World::of(cluster)?;
     let candidate = candidate(&world, &of_settings)?;
     refuse_what_would_not_start(&world, step, &candidate)?;
@@ -154,17 +155,6 @@ fn told(world: &World, running: &Running, one: Turned) -> Result<(Change, Level)
     let mut change = Change::value("setting", &one.name, one.before, one.after);
     change.context = running.live(&change.name).map(|live| live.context.clone()).or(known);
     Ok((settings::with_remark(change, level), level))
-}
-
-fn refuse_broken_rules(cluster: &Cluster, edit: &Edit) -> Result<(), Failure> {
-    let file = HbaFile::parse(edit.after.as_deref().unwrap_or_default(), cluster.major);
-    let broken = file.records().iter().find_map(|record| match record {
-        Record::Invalid { line, reason, .. } => Some((line, reason)),
-        _ => None,
-    });
-    let Some((line, reason)) = broken else { return Ok(()) };
-    let place = format!("{} as it was, in line {line}", edit.path.display());
-    Err(Failure::refused(format!("the server would not load {place}")).because(reason))
 }
 
 fn verify(

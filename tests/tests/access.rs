@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use tests::{Outcome, Sandbox, TestCluster, ToolCommand, on_each_major, on_the_machines_own};
+use tests::{Outcome, Sandbox, TestCluster, ToolCommand, names_below, on_each_major, on_the_machines_own};
 
 on_each_major!(
     an_allowed_role_logs_in_and_a_second_allow_changes_nothing,
@@ -15,6 +15,7 @@ on_each_major!(
     a_broken_file_is_not_added_to,
     the_hint_of_a_reject_puts_the_rule_before_it_and_disallow_takes_it_out,
     memberships_and_lists_are_known_before_a_rule_is_added,
+    what_the_server_would_not_load_is_never_installed,
 );
 on_the_machines_own!(
     host_names_and_ipv6_let_in,
@@ -32,6 +33,7 @@ on_the_machines_own!(
     a_place_where_the_rule_would_not_win_is_refused,
     verifiers_that_do_not_fit_the_method_are_warned_of,
     the_hosts_own_addresses_may_be_let_in,
+    a_scratch_server_that_cannot_be_made_is_no_obstacle,
 );
 
 const PASSWORD: &str = "correct horse battery";
@@ -415,4 +417,51 @@ fn the_hosts_own_addresses_may_be_let_in(sandbox: &Sandbox) {
     all.expect_warning("every address there is");
     disallow(&cluster, &["replicator", "--from", "all,samehost"]).run().success().expect_changed(true);
     assert_eq!(cluster.read("pg_hba.conf"), CLOSED);
+}
+
+fn what_the_server_would_not_load_is_never_installed(sandbox: &Sandbox) {
+    let rules = format!("{CLOSED}host replication @people 192.0.2.0/30 md5\n");
+    let cluster = sandbox.cluster("primary").create();
+    cluster.write("pg_hba.conf", &rules);
+    cluster.append("people", "somebody\n");
+    let before = (cluster.fingerprint(), names_below(&cluster.data));
+    // Only the server knows what this method asks for.
+    let ldap = ["replicator", "--from", "192.0.2.7", "--method", "ldap"];
+    let words = format!("{}:4: ", cluster.data.join("pg_hba.conf").display());
+    for started in [false, true] {
+        let refused = allow(&cluster, &ldap).run().expect_code(2);
+        refused.expect_error("would not load").expect_error(&words).expect_error("ldap");
+        allow(&cluster, &ldap).arg("--check").run().expect_code(2);
+        assert_eq!(cluster.fingerprint(), before.0);
+        if !started {
+            assert_eq!(names_below(&cluster.data), before.1);
+            cluster.tool("start").run().success();
+        }
+    }
+    cluster.tool("stop").run().success();
+    // What was wrong before is not laid to the change.
+    cluster.append("pg_hba.conf", "host all all all ldap\n");
+    let failed = allow(&cluster, &["replicator", "--from", "192.0.2.7"]).run().expect_code(1);
+    failed.expect_error("has errors already").expect_error(&words).expect_hint("pg-conf check");
+    cluster.write("pg_hba.conf", &rules);
+    let allowed = allow(&cluster, &["replicator", "--from", "192.0.2.7"]).run().success().expect_changed(true);
+    assert!(!allowed.stderr.contains("scratch"), "its list of names is found: {allowed}");
+    cluster.tool("start").run().success();
+    assert_eq!(errors(&cluster), "0");
+}
+
+fn a_scratch_server_that_cannot_be_made_is_no_obstacle(sandbox: &Sandbox) {
+    let cluster = scene(sandbox, CLOSED);
+    let words = ["replicator", "--from", "192.0.2.7"];
+    let command = allow(&cluster, &words).env("TMPDIR", sandbox.path().join("nowhere"));
+    let allowed = command.run().success().expect_changed(true).expect_warning("could not be tried on a scratch server");
+    reload(sandbox, &allowed);
+    let ldap = ["replicator", "--from", "192.0.2.8", "--method", "ldap"];
+    let before = cluster.fingerprint();
+    let taken_back = allow(&cluster, &ldap).env("TMPDIR", sandbox.path().join("nowhere")).run().expect_code(1);
+    taken_back.expect_error("the old one is back");
+    let texts = |found: std::collections::BTreeMap<_, (u64, i64, i64, Vec<u8>)>| {
+        found.into_values().map(|(_, _, _, bytes)| bytes).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(cluster.fingerprint()), texts(before));
 }
