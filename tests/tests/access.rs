@@ -94,9 +94,8 @@ fn an_allowed_role_logs_in_and_a_second_allow_changes_nothing(sandbox: &Sandbox)
 }
 
 fn allow_and_disallow_leave_the_file_as_it_was(sandbox: &Sandbox) {
-    for rules in [CLOSED, "local all all peer", "local all all peer\r\n# the end\r\n", "local all all peer\n\n\n"] {
-        let folder = format!("primary{}", rules.len());
-        let cluster = sandbox.cluster(&folder).create();
+    let cluster = sandbox.cluster("primary").create();
+    for rules in [CLOSED, "local all all peer", "local all all peer\r\n# the end \\", "local all all peer\n\n\n"] {
         cluster.write("pg_hba.conf", rules);
         let words = ["replicator", "--from", "192.0.2.7,2001:db8::/64,standby.example.com"];
         let allowed = allow(&cluster, &words).run().success().expect_changed(true);

@@ -28,7 +28,7 @@ on_the_machines_own!(
 const TABLE: &str = include_str!("../../docs/when-it-says-no.md");
 
 /// The table's rows, and the scenarios that show them.
-const SHOWN_BY: [(&str, &[&str]); 42] = [
+const SHOWN_BY: &[(&str, &[&str])] = &[
     ("a setting that PostgreSQL doesn't know", &["settings::what_the_server_would_not_take_is_not_written"]),
     ("a value that the server's own parser refuses", &["settings::what_the_server_would_not_take_is_not_written"]),
     (
@@ -36,7 +36,16 @@ const SHOWN_BY: [(&str, &[&str]); 42] = [
         &["settings::alter_system_is_not_written_over", "settings::a_value_on_the_command_line_is_not_written_under"],
     ),
     ("an address that is none, such as `192.0.2.0/40`", &["access::addresses_that_are_none_are_refused"]),
-    ("an earlier `reject` rule that would win", &["access::an_earlier_reject_is_respected_and_named"]),
+    (
+        "an earlier `reject` rule that would win",
+        &[
+            "access::an_earlier_reject_is_respected_and_named",
+            "access::the_hint_of_a_reject_puts_the_rule_before_it_and_disallow_takes_it_out",
+        ],
+    ),
+    ("a line before which the rule would not win either", &["access::a_place_where_the_rule_would_not_win_is_refused"]),
+    ("a rule that the server would not load", &["access::what_the_server_would_not_load_is_never_installed"]),
+    ("a host name without an address", &["explain::host_names_and_networks_are_explained_address_by_address"]),
     ("a change that somebody else edited since", &["undo::a_file_that_somebody_else_edited_is_not_overwritten"]),
     (
         "a configuration file that the server can't load",
@@ -188,6 +197,7 @@ fn verbs() -> Vec<(&'static str, Vec<&'static str>)> {
         of("pg-conf", &["set work_mem=8MB", "unset work_mem", "get work_mem", "check", "rules", "undo"]),
         of("pg-conf", &["match -h 127.0.0.1 -p 1 -U replicator"]),
         of("pg-conf", &["allow replicator --from 192.0.2.7", "disallow replicator --from 192.0.2.7"]),
+        of("pg-conf", &["explain replicator 192.0.2.7"]),
         of("pg-cluster", &["status", "start", "stop", "restart", "reload", "promote", "wait", "advertise --host db1"]),
         of("pg-basebackup-swap", &["run -h 127.0.0.1 -p 1 -U replicator", "fetch -h 127.0.0.1 -p 1 -U replicator"]),
         of("pg-basebackup-swap", &["swap", "status"]),
