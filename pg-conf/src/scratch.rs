@@ -47,7 +47,8 @@ impl Scratch {
     pub fn of(cluster: &Cluster) -> Result<Self, Failure> {
         let postgres = programs::server(cluster.major, "postgres")?;
         let initdb = programs::server(cluster.major, "initdb")?;
-        let folder = tempfile::tempdir().attempt(|| "make a folder for a scratch server")?;
+        let folder = tempfile::Builder::new().prefix("pg-conf-scratch-").tempdir();
+        let folder = folder.attempt(|| "make a folder for a scratch server")?;
         let mut invocation = Invocation::new(initdb).args(["--no-sync", "--auth=trust", "--locale=C", "-D"]);
         invocation = invocation.arg(folder.path().join("data")).timeout(PATIENCE);
         // Smaller segments are written faster; 10 has them built in.

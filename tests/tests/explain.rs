@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
-use tests::{Door, Reply, Sandbox, TestCluster, Wanted, knock, on_each_major, on_the_machines_own, with_server};
+use tests::{Dice, Door, Reply, Sandbox, TestCluster, Wanted, knock, on_each_major, on_the_machines_own, with_server};
 
 on_each_major!(the_server_chooses_the_rule_that_explain_names);
 on_the_machines_own!(
@@ -25,23 +25,6 @@ fn the_server_chooses_the_rule_that_explain_names_on_18() {
 
 const SETS: u64 = 14;
 const LOGINS: u64 = 24;
-
-/// A small generator (splitmix64): the same rules and logins on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % sides as u64).expect("a small number")
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.roll(from.len())]
-    }
-}
 
 /// Who, to what, from where.
 #[derive(Clone, Debug)]
