@@ -159,7 +159,7 @@ impl Scene<'_> {
                 }
                 (Match::Part, "reject") => warn(format!("{place} rejects part of it, and stays")),
                 (Match::Unknown(what), "reject") => {
-                    warn(format!("{place} rejects logins, perhaps this one too: nobody could say {what}"));
+                    warn(format!("{place} rejects logins, perhaps this one too: it depends on {what}"));
                 }
                 (Match::Part | Match::Unknown(_), _) if lets_in(rule, &self.request.method) => {}
                 (matched, method) => return Ok(needed_before(&found, &matched, method, &place)),

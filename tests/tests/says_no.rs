@@ -40,11 +40,14 @@ const SHOWN_BY: &[(&str, &[&str])] = &[
         "an earlier `reject` rule that would win",
         &[
             "access::an_earlier_reject_is_respected_and_named",
-            "access::the_hint_of_a_reject_puts_the_rule_before_it_and_disallow_takes_it_out",
+            "letting_in::the_hint_of_a_reject_puts_the_rule_before_it_and_disallow_takes_it_out",
         ],
     ),
-    ("a line before which the rule would not win either", &["access::a_place_where_the_rule_would_not_win_is_refused"]),
-    ("a rule that the server would not load", &["access::what_the_server_would_not_load_is_never_installed"]),
+    (
+        "a line before which the rule would not win either",
+        &["letting_in::a_place_where_the_rule_would_not_win_is_refused"],
+    ),
+    ("a rule that the server would not load", &["letting_in::what_the_server_would_not_load_is_never_installed"]),
     ("a host name without an address", &["explain::host_names_and_networks_are_explained_address_by_address"]),
     ("a change that somebody else edited since", &["undo::a_file_that_somebody_else_edited_is_not_overwritten"]),
     (
