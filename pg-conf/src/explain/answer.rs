@@ -146,7 +146,9 @@ impl Answer {
         if says("encrypted by TLS") {
             Some("say which: --ssl or --no-ssl".into())
         } else if says("is a member of") || says("regular expression") {
-            Some(format!("only the running server knows: pg-cluster start {}", cluster.option()))
+            // A running server that couldn't be asked, or couldn't answer, was told of already.
+            let is_down = !cluster.has_process();
+            is_down.then(|| format!("only the running server knows: pg-cluster start {}", cluster.option()))
         } else if says("part of these addresses") || says("resolves to") || says("the server has") || says("is in") {
             Some("ask about single addresses".into())
         } else {
