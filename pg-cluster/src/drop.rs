@@ -5,7 +5,7 @@
 
 use crate::args::DropArguments;
 use pg_runbook::cluster::{self, Cluster, Layout, contents, plain};
-use pg_runbook::configuration::History;
+use pg_runbook::configuration::{History, OWN_FILE};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::service::{self, StopMode};
@@ -105,8 +105,11 @@ fn refuse_what_is_used(cluster: &Cluster, arguments: &DropArguments) -> Result<(
 fn remove(cluster: &Cluster) -> Result<(), Failure> {
     if let (Layout::Debian, Some(name)) = (cluster.layout, &cluster.name) {
         let major = cluster.major.to_string();
-        // The wrapper leaves a folder that it doesn't know.
+        // The wrapper leaves what it doesn't know, and a new cluster of this name would read it.
         durable_file::remove_tree(History::of(cluster).folder())?;
+        if let Some(folder) = cluster.configuration().ok().and_then(|configuration| configuration.included_folder()) {
+            durable_file::remove(&folder.join(OWN_FILE))?;
+        }
         let invocation = Invocation::new("/usr/bin/pg_dropcluster").args([&major, name]).as_started();
         return invocation.run().map(std::mem::drop);
     }

@@ -21,14 +21,24 @@ pub struct Arguments {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Give settings a value
+    ///
+    /// A setting is changed where it is in force, in whatever file. One that no file names goes behind its commented-out
+    /// default; without one into 90-pg-conf.conf in the folder that postgresql.conf includes (Debian's conf.d), else to
+    /// the end of postgresql.conf.
     Set(SetArguments),
     /// Take settings out of the files, back to their defaults
     Unset(UnsetArguments),
     /// Show settings: value, file and line, what overrides them, what the server runs with
     Get(GetArguments),
     /// Judge the whole configuration without a change
+    ///
+    /// Exit status 0: the server takes the files as they are, and would start with them; warnings may be told. 1: it has
+    /// problems, each told with file and line. That makes it fit for cron (with --no-input -q) and CI.
     Check(CheckArguments),
     /// Raise a standby's settings to what its primary asks for; never lower one
+    ///
+    /// The bounds are the document's, or asked of the primary with the replication role alone, or read from a copy of it.
+    /// To raise a bound, the standbys go first; to lower one, the primary, and each standby once it has replayed that.
     Match(MatchArguments),
     /// Let a role log in, with a rule in `pg_hba.conf`
     Allow(AllowArguments),
@@ -62,6 +72,9 @@ pub struct SetArguments {
     /// The settings, such as `wal_level=replica`
     #[arg(value_name = "NAME=VALUE", required = true)]
     pub settings: Vec<String>,
+    /// Take back what ALTER SYSTEM set them to, which would beat the files: through the server where it runs
+    #[arg(long = "override")]
+    pub overriding: bool,
     /// How to ask the cluster's server.
     #[command(flatten)]
     pub connection: ConnectionArguments,
@@ -73,6 +86,9 @@ pub struct UnsetArguments {
     /// The settings, by name
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
+    /// Take back what ALTER SYSTEM set them to as well: through the server where it runs
+    #[arg(long = "override")]
+    pub overriding: bool,
     /// How to ask the cluster's server.
     #[command(flatten)]
     pub connection: ConnectionArguments,
@@ -103,6 +119,9 @@ pub struct MatchArguments {
     /// How to reach the primary, as a standby does.
     #[command(flatten)]
     pub primary: ConnectionArguments,
+    /// Ask no server: take the bounds from a copy of the primary, such as a base backup, by its `pg_controldata`
+    #[arg(long, value_name = "DIRECTORY")]
+    pub from_copy: Option<PathBuf>,
     /// The password file [default: the document's, else the owner's ~/.pgpass]
     #[arg(long, value_name = "FILE")]
     pub passfile: Option<PathBuf>,

@@ -1,15 +1,19 @@
 //! `pg-conf match`: a standby must not be below its primary in the settings that shape shared memory.
 //!
-//! What must always hold: values are raised, never lowered; the primary is asked with the replication role alone.
+//! What must always hold: values are raised, never lowered; the primary is asked with the replication role alone, or
+//! not at all where a document or a copy of it tells.
 
 use crate::args::MatchArguments;
+use crate::control_file;
 use crate::settings::{self, Wanted, World};
-use pg_runbook::cluster::{Cluster, version};
+use pg_runbook::cluster::{self, Cluster, Role, version};
 use pg_runbook::document::Primary;
+use pg_runbook::invocation::shell_word;
 use pg_runbook::replication::{self, Walsender};
 use pg_runbook::server::{ConnectionArguments, Defaults};
 use pg_runbook::{Failure, Run};
 use serde::Serialize;
+use std::path::Path;
 
 /// One bound, as the document has it under `bounds`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +21,8 @@ struct Bound {
     name: String,
     /// The primary's value.
     primary: u64,
+    /// What a standby itself still remembers of its primary, and must have until it has replayed something else.
+    remembered: Option<u64>,
     /// This cluster's, before.
     here: u64,
     /// This cluster's, after.
@@ -29,6 +35,7 @@ pub fn match_primary(run: &mut Run, arguments: &MatchArguments) -> Result<(), Fa
     run.lock(&cluster)?;
     let mut world = World::of(&cluster)?;
     let (primary, place) = primary(run, &cluster, arguments)?;
+    let remembered = remembered(&cluster);
     let mut bounds = Vec::new();
     for name in version::standby_bounds(cluster.major) {
         let Some(theirs) = primary.settings.get(name) else {
@@ -37,29 +44,43 @@ pub fn match_primary(run: &mut Run, arguments: &MatchArguments) -> Result<(), Fa
         };
         let theirs = number(theirs)
             .ok_or_else(|| Failure::usage(format!("the primary's {name} is {theirs}, which is not a number")))?;
-        bounds.push(bound(&world, name, theirs)?);
+        let remembered = remembered.iter().find(|bound| bound.name == name).map(|bound| bound.value);
+        bounds.push(bound(&world, name, theirs, remembered)?);
     }
     for bound in bounds.iter().filter(|bound| bound.here > bound.primary) {
-        run.say(&format!("{} stays {}, above the primary's {}", bound.name, bound.here, bound.primary));
+        run.say(&format!(
+            "{} stays {}, above the primary's {}, which does no harm; it may be lowered once this standby has replayed \
+             what the primary lowered",
+            bound.name, bound.here, bound.primary
+        ));
     }
     let wanted: Vec<Wanted> =
         bounds.iter().map(|bound| Wanted { name: bound.name.clone(), value: Some(bound.after.to_string()) }).collect();
     settings::change(run, &cluster, &mut world, &wanted, &ConnectionArguments::default())?;
     for bound in &bounds {
-        run.account(format!("{}: {} here, {} on the primary at {place}", bound.name, bound.after, bound.primary));
+        run.account(format!("{}: {} here, {} on the primary ({place})", bound.name, bound.after, bound.primary));
     }
     run.fact("bounds", &bounds);
     Ok(())
 }
 
-fn bound(world: &World, name: &str, theirs: u64) -> Result<Bound, Failure> {
+/// A cluster that isn't a standby yet gets other data, with another control file.
+fn remembered(cluster: &Cluster) -> Vec<control_file::Bound> {
+    match cluster.role {
+        Some(Role::Standby) => control_file::bounds_if_known(&cluster.data_directory, cluster.major),
+        _ => Vec::new(),
+    }
+}
+
+fn bound(world: &World, name: &str, theirs: u64, remembered: Option<u64>) -> Result<Bound, Failure> {
     let here = world.judge.value(name)?.map_err(|rejection| {
         let failure =
             Failure::failed(format!("the server does not take the configuration of {}", world.cluster.title()));
         rejection.lines.iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", world.cluster.option()))
     })?;
     let here = here.parse().map_err(|_| Failure::failed(format!("{name} is {here:?} here, which is not a number")))?;
-    Ok(Bound { name: name.to_owned(), primary: theirs, here, after: theirs.max(here) })
+    let after = theirs.max(here).max(remembered.unwrap_or_default());
+    Ok(Bound { name: name.to_owned(), primary: theirs, remembered, here, after })
 }
 
 fn number(value: &serde_json::Value) -> Option<u64> {
@@ -68,6 +89,9 @@ fn number(value: &serde_json::Value) -> Option<u64> {
 
 /// The document's primary tells its settings itself; a server that is named on the command line is asked.
 fn primary(run: &mut Run, cluster: &Cluster, arguments: &MatchArguments) -> Result<(Primary, String), Failure> {
+    if let Some(copy) = &arguments.from_copy {
+        return from_copy(cluster, arguments, copy);
+    }
     let known = run.document.primary.clone();
     if let Some(known) = known.as_ref().filter(|known| arguments.primary.is_empty() && !known.settings.is_empty()) {
         let place = format!("{}:{}", known.host.clone().unwrap_or_default(), known.port.unwrap_or(5432));
@@ -90,4 +114,26 @@ fn primary(run: &mut Run, cluster: &Cluster, arguments: &MatchArguments) -> Resu
         run.document.primary = Some(primary.clone());
     }
     Ok((primary, place))
+}
+
+/// A copy remembers its primary's settings in its control file.
+fn from_copy(cluster: &Cluster, arguments: &MatchArguments, copy: &Path) -> Result<(Primary, String), Failure> {
+    if !arguments.primary.is_empty() {
+        return Err(Failure::usage("the bounds are asked of a server and of a copy").hint(format!(
+            "pg-conf match {} --from-copy {}",
+            cluster.option(),
+            shell_word(copy.as_os_str())
+        )));
+    }
+    let copy = std::path::absolute(copy).unwrap_or_else(|_| copy.to_owned());
+    let major = cluster::major_of(&copy).ok_or_else(|| {
+        Failure::usage(format!("{} is no copy of a primary", copy.display())).because("it has no PG_VERSION")
+    })?;
+    if major != cluster.major {
+        let failure = Failure::usage(format!("{} is a copy of PostgreSQL {major}", copy.display()));
+        return Err(failure.because(format!("{} is {}'s", cluster.title(), cluster.major)));
+    }
+    let bounds = control_file::bounds(&copy, major)?;
+    let settings = bounds.into_iter().map(|bound| (bound.name.to_owned(), bound.value.into())).collect();
+    Ok((Primary { settings, ..Primary::default() }, copy.display().to_string()))
 }

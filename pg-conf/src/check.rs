@@ -7,26 +7,57 @@ use crate::edits;
 use crate::hba_file::Record;
 use crate::hba_tree;
 use crate::running;
-use crate::settings::World;
+use crate::scratch;
+use crate::settings::{World, concerns, replication};
+use crate::versions;
 use pg_runbook::cluster::Cluster;
-use pg_runbook::configuration::cross_checks;
 use pg_runbook::configuration::judge::Rejection;
+use pg_runbook::configuration::{ALTER_SYSTEM_FILE, cross_checks};
+use pg_runbook::invocation::shell_word;
 use pg_runbook::{Failure, Run, durable_file, service};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// One thing that is wrong.
+/// One thing that is wrong, as the document has it under `problems`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Problem {
-    file: PathBuf,
+    file: Option<PathBuf>,
     line: Option<usize>,
     message: String,
 }
 
 impl Problem {
+    fn at(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
+        Self { file: Some(file.to_owned()), line, message: message.into() }
+    }
+
+    /// `FILE:LINE: message`, with `?` and 0 for what the server doesn't know.
+    fn told_by_server(text: &str) -> Self {
+        let (place, message) = text.split_once(": ").unwrap_or(("", text));
+        let (file, line) = place.rsplit_once(':').unwrap_or((place, ""));
+        Self {
+            file: Some(PathBuf::from(file)).filter(|_| !["", "?"].contains(&file)),
+            line: line.parse().ok().filter(|line| *line > 0),
+            message: message.to_owned(),
+        }
+    }
+
+    /// The command that shows the line; nobody edits ALTER SYSTEM's file, so of that the one that takes it out.
+    fn hint(&self, cluster: &Cluster) -> Option<String> {
+        let (file, line) = (self.file.as_ref()?, self.line?);
+        match Rejection::parameter(&self.message) {
+            Some(name) if file.ends_with(ALTER_SYSTEM_FILE) => {
+                Some(format!("pg-conf unset --override {} {name}", cluster.option()))
+            }
+            _ => Some(format!("sed -n {line}p {}", shell_word(file.as_os_str()))),
+        }
+    }
+
     fn shown(&self) -> String {
         let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
-        format!("{}{line}: {}", self.file.display(), self.message)
+        let file = self.file.as_ref().map(|file| format!("{}{line}: ", file.display())).unwrap_or_default();
+        format!("{file}{}", self.message)
     }
 }
 
@@ -35,35 +66,78 @@ pub fn check(run: &mut Run, arguments: &CheckArguments) -> Result<(), Failure> {
     let cluster = run.cluster()?;
     let world = World::of(&cluster)?;
     let mut problems = of_settings(&world)?;
-    problems.extend(of_rules(&cluster)?);
-    let mut told: Vec<String> = problems.iter().map(Problem::shown).collect();
-    if let Some(mut server) = running::connect(run, &cluster, &arguments.connection) {
-        for error in service::configuration_errors(&mut server)? {
-            add_unless_known(&mut told, error);
+    if problems.is_empty() {
+        for warning in warnings(&world)? {
+            run.warn(warning);
         }
     }
-    run.fact("problems", &told);
-    if told.is_empty() {
+    problems.extend(of_rules(&cluster)?);
+    for error in told_by_server(run, &cluster, arguments)? {
+        add_unless_known(&mut problems, error);
+    }
+    run.fact("problems", &problems);
+    if problems.is_empty() {
         run.message(format!("the configuration of {} is sound", cluster.title()));
         return Ok(());
     }
-    let count = if told.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", told.len()) };
+    let count = if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
     let failure = Failure::failed(format!("the configuration of {} has {count}", cluster.title()));
-    let place = problems.iter().find_map(|problem| Some((problem.file.clone(), problem.line?)));
-    let failure = told.into_iter().fold(failure, Failure::because);
-    Err(match place {
-        Some((file, line)) => failure.hint(format!("sed -n {line}p {}", file.display())),
-        None => failure,
-    })
+    let failure = problems.iter().map(Problem::shown).fold(failure, Failure::because);
+    let hint = problems.iter().find_map(|problem| problem.hint(&cluster));
+    Err(hint.into_iter().fold(failure, Failure::hint))
+}
+
+/// The cluster's own server is asked, or where none answers a scratch server about the rules.
+fn told_by_server(run: &mut Run, cluster: &Cluster, arguments: &CheckArguments) -> Result<Vec<Problem>, Failure> {
+    if let Some(mut server) = running::connect(run, cluster, &arguments.connection) {
+        let errors = service::configuration_errors(&mut server)?;
+        return Ok(errors.iter().map(|error| Problem::told_by_server(error)).collect());
+    }
+    let errors = scratch::errors(cluster).unwrap_or_else(|failure| {
+        run.warn(format!("the rules could not be tried on a scratch server: {failure}"));
+        Vec::new()
+    });
+    Ok(errors.into_iter().map(|error| Problem::at(&error.file, Some(error.line), error.error)).collect())
 }
 
 /// The running server reads the same files, so it mostly says the same again.
-fn add_unless_known(told: &mut Vec<String>, error: String) {
-    let place = |text: &str| text.split(": ").next().unwrap_or_default().to_owned();
-    let same = |known: &String| place(known) == place(&error) && error.contains(':');
-    if !told.iter().any(same) {
-        told.push(error);
+fn add_unless_known(problems: &mut Vec<Problem>, found: Problem) {
+    if !problems.iter().any(|known| (&known.file, known.line) == (&found.file, found.line)) {
+        problems.push(found);
     }
+}
+
+/// What deserves a look in a configuration that the server takes.
+fn warnings(world: &World) -> Result<Vec<String>, Failure> {
+    let mut told = concerns::of(world, &concerns::names(), &|_| None)?;
+    let names: BTreeSet<&String> = world.configuration.assignments().iter().map(|located| &located.name).collect();
+    for name in names {
+        let (Some(by), Some(file)) = (world.by_alter_system(name), edits::in_files(&world.configuration, name)) else {
+            continue;
+        };
+        if world.judge.value(name)? != world.judge.value_of(name, &file.value)? {
+            told.push(format!(
+                "{name} = {} ({}:{}) has no effect: ALTER SYSTEM set it to {} ({}:{}); \
+                 pg-conf unset --override {} {name} takes both away",
+                file.value,
+                file.file.display(),
+                file.line,
+                by.value,
+                by.file.display(),
+                by.line,
+                world.cluster.option()
+            ));
+        }
+    }
+    for (name, given) in &world.command_line {
+        let Some(file) = world.configuration.in_force(name) else { continue };
+        if world.judge.value(name)? != world.judge.value_of(name, given)? {
+            let place = format!("{}:{}", file.file.display(), file.line);
+            let value = &file.value;
+            told.push(format!("{name} = {value} ({place}) has no effect: the server's command line says {given}"));
+        }
+    }
+    Ok(told)
 }
 
 fn of_settings(world: &World) -> Result<Vec<Problem>, Failure> {
@@ -71,7 +145,7 @@ fn of_settings(world: &World) -> Result<Vec<Problem>, Failure> {
         .configuration
         .syntax_errors()
         .into_iter()
-        .map(|(file, line)| Problem { file, line: Some(line), message: "syntax error".into() })
+        .map(|(file, line)| Problem::at(&file, Some(line), "syntax error"))
         .collect();
     match world.judge.value("wal_level")? {
         Err(rejection) if problems.is_empty() => {
@@ -82,10 +156,17 @@ fn of_settings(world: &World) -> Result<Vec<Problem>, Failure> {
             |violation| {
                 let found =
                     world.configuration.in_force(violation.name).or_else(|| world.configuration.in_force("wal_level"));
-                let file = found.map_or(world.configuration.main_file(), |found| &found.file).to_owned();
-                Problem { file, line: found.map(|found| found.line), message: violation.message }
+                let file = found.map_or(world.configuration.main_file(), |found| &found.file);
+                Problem::at(file, found.map(|found| found.line), violation.message)
             },
         )),
+    }
+    if problems.is_empty() {
+        problems.extend(replication::below(world, &world.judge)?.into_iter().map(|below| {
+            let found = world.configuration.in_force(below.name);
+            let file = found.map_or(world.configuration.main_file(), |found| &found.file);
+            Problem::at(file, found.map(|found| found.line), below.message)
+        }));
     }
     Ok(problems)
 }
@@ -93,14 +174,23 @@ fn of_settings(world: &World) -> Result<Vec<Problem>, Failure> {
 /// The server names the line of an unknown name (`… in file "x" line 3`) and not that of a bad value.
 fn located(world: &World, line: &str) -> Problem {
     if let Some((message, file, number)) = place_at_end(line) {
-        return Problem { file, line: Some(number), message };
+        return Problem::at(&file, Some(number), explained(message, world.cluster.major));
     }
     let found = Rejection::parameter(line).and_then(|name| {
         let name = name.to_ascii_lowercase();
         world.configuration.in_force(&name).or_else(|| edits::in_files(&world.configuration, &name))
     });
-    let file = found.map_or(world.configuration.main_file(), |found| &found.file).to_owned();
-    Problem { file, line: found.map(|found| found.line), message: line.to_owned() }
+    let file = found.map_or(world.configuration.main_file(), |found| &found.file);
+    Problem::at(file, found.map(|found| found.line), line)
+}
+
+/// A setting that the server doesn't know may be one that came or went.
+fn explained(message: String, major: u32) -> String {
+    let name = Rejection::parameter(&message).map(str::to_ascii_lowercase).unwrap_or_default();
+    match versions::elsewhere(&name, major) {
+        Some((why, _)) if message.starts_with("unrecognized") => format!("{message}: {why}"),
+        _ => message,
+    }
 }
 
 fn place_at_end(line: &str) -> Option<(String, PathBuf, usize)> {
@@ -113,11 +203,11 @@ fn place_at_end(line: &str) -> Option<(String, PathBuf, usize)> {
 fn of_rules(cluster: &Cluster) -> Result<Vec<Problem>, Failure> {
     let path: &Path = &cluster.hba_file;
     let Some(bytes) = durable_file::read(path)? else {
-        return Ok(vec![Problem { file: path.to_owned(), line: None, message: "there is no such file".into() }]);
+        return Ok(vec![Problem::at(path, None, "there is no such file")]);
     };
     let records = hba_tree::records(path, &bytes, cluster.major)?;
     let problem = |found: hba_tree::Found| match found.record {
-        Record::Invalid { line, reason, .. } => Some(Problem { file: found.file, line: Some(line), message: reason }),
+        Record::Invalid { line, reason, .. } => Some(Problem::at(&found.file, Some(line), reason)),
         _ => None,
     };
     Ok(records.into_iter().filter_map(problem).collect())
@@ -133,14 +223,19 @@ mod tests {
         let (message, file, number) = place_at_end(line).unwrap();
         assert_eq!(message, "unrecognized configuration parameter \"nosuch\"");
         assert_eq!((file, number), (PathBuf::from("/etc/x.conf"), 817));
+        let went = explained("unrecognized configuration parameter \"checkpoint_segments\"".into(), 15);
+        assert!(went.contains("went with PostgreSQL 9.5"), "{went}");
+        assert_eq!(explained(message.clone(), 15), message);
         assert!(place_at_end("invalid value for parameter \"wal_level\": \"x\"").is_none());
     }
 
     #[test]
     fn tells_a_problem_once() {
-        let mut told = vec!["/etc/x:3: invalid value for parameter \"a\"".to_owned()];
-        add_unless_known(&mut told, "/etc/x:3: a: setting is wrong".into());
-        add_unless_known(&mut told, "/etc/x:4: b: setting is wrong".into());
-        assert_eq!(told.len(), 2);
+        let mut told = vec![Problem::at(Path::new("/etc/x"), Some(3), "invalid value for parameter \"a\"")];
+        add_unless_known(&mut told, Problem::told_by_server("/etc/x:3: a: setting is wrong"));
+        add_unless_known(&mut told, Problem::told_by_server("/etc/x:4: b: setting is wrong"));
+        add_unless_known(&mut told, Problem::told_by_server("?:0: b: something else"));
+        let shown: Vec<String> = told.iter().skip(1).map(Problem::shown).collect();
+        assert_eq!(shown, ["/etc/x:4: b: setting is wrong", "b: something else"]);
     }
 }

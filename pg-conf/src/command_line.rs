@@ -2,7 +2,9 @@
 //!
 //! What must always hold: what is read here is what the postmaster itself wrote down when it started.
 
-use pg_runbook::cluster::Cluster;
+use pg_runbook::cluster::{Cluster, Layout};
+use pg_runbook::configuration::{ConfFile, Entry, EntryKind};
+use std::path::PathBuf;
 
 /// Names, in lower case, and values; the last of a name wins.
 pub fn settings(cluster: &Cluster) -> Vec<(String, String)> {
@@ -17,6 +19,17 @@ pub fn settings(cluster: &Cluster) -> Vec<(String, String)> {
 /// The value of one name.
 pub fn value<'a>(settings: &'a [(String, String)], name: &str) -> Option<&'a str> {
     settings.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// Debian's `pg_ctl.conf`, where it gives the server options.
+pub fn pg_ctl_options(cluster: &Cluster) -> Option<PathBuf> {
+    let file = cluster.config_file.parent()?.join("pg_ctl.conf");
+    let text = std::fs::read_to_string(&file).ok().filter(|_| cluster.layout == Layout::Debian)?;
+    ConfFile::parse(text.as_bytes()).entries().iter().any(gives_options).then_some(file)
+}
+
+fn gives_options(entry: &Entry) -> bool {
+    matches!(&entry.kind, EntryKind::Assignment { name, value } if name == "pg_ctl_options" && value.contains("-o"))
 }
 
 fn parse(text: &str) -> Vec<(String, String)> {

@@ -5,7 +5,8 @@ use crate::command_line;
 use crate::running;
 use crate::settings::World;
 use pg_runbook::cli::table;
-use pg_runbook::configuration::{Located, judge};
+use pg_runbook::configuration::Located;
+use pg_runbook::configuration::judge::{self, Rejection};
 use pg_runbook::{Failure, Run};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ struct Shown {
     pending_restart: Option<bool>,
     /// The built-in default, in canonical form.
     default: Option<String>,
+    /// What a bare number counts, such as `8kB` or `ms`; absent where there is none, and where the server doesn't tell.
+    unit: Option<String>,
     context: Option<String>,
 }
 
@@ -95,6 +98,11 @@ fn shown(world: &World, name: &str, was_named: bool, nothing: &Path) -> Result<S
         None if was_named => world.judge.over_nothing(nothing).value(name)?.ok(),
         None => None,
     };
+    let unit = match live {
+        Some(live) => live.unit.clone(),
+        None if was_named => world.judge.over_nothing(nothing).value_of(name, TOO_SMALL)?.err().and_then(unit_of),
+        None => None,
+    };
     let known = world.catalogue.find(name).map(|known| known.context.clone());
     let loser =
         |located: &Located| Loser { file: located.file.clone(), line: located.line, value: located.value.clone() };
@@ -113,8 +121,31 @@ fn shown(world: &World, name: &str, was_named: bool, nothing: &Path) -> Result<S
         running: live.map(|live| live.shown.clone()),
         pending_restart: live.map(|live| live.pending_restart),
         default,
+        unit,
         context: live.map(|live| live.context.clone()).or(known),
     })
+}
+
+/// Of no setting a value: in refusing it the server program names the unit, from 12 on.
+const TOO_SMALL: &str = "-2147483648";
+
+/// `-2147483648 8kB is outside the valid range for parameter "shared_buffers" (16 .. 1073741823)`
+fn unit_of(rejection: Rejection) -> Option<String> {
+    let words = |line: String| {
+        let (number, _) = line.split_once(" is outside the valid range")?;
+        number.split_once(' ').map(|(_, unit)| unit.to_owned())
+    };
+    rejection.lines.into_iter().find_map(words)
+}
+
+/// A bare number with what it counts: `90 s`, `1048576 × 8kB`.
+fn with_unit(value: &str, unit: Option<&str>) -> String {
+    let is_bare = value != "0" && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    match unit.filter(|_| is_bare) {
+        Some(unit) if unit.starts_with(|letter: char| letter.is_ascii_digit()) => format!("{value} × {unit}"),
+        Some(unit) => format!("{value} {unit}"),
+        None => value.to_owned(),
+    }
 }
 
 fn row(shown: &Shown) -> [String; 5] {
@@ -137,9 +168,32 @@ fn row(shown: &Shown) -> [String; 5] {
     }
     [
         shown.name.clone(),
-        shown.value.clone().unwrap_or_else(|| "?".into()),
+        shown.value.as_ref().map_or_else(|| "?".into(), |value| with_unit(value, shown.unit.as_deref())),
         shown.running.clone().unwrap_or_else(|| "-".into()),
         place,
         remarks.join("; "),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_numbers_are_shown_with_what_they_count() {
+        assert_eq!(with_unit("1048576", Some("8kB")), "1048576 × 8kB");
+        assert_eq!(with_unit("90", Some("s")), "90 s");
+        for (value, unit) in [("8GB", Some("8kB")), ("0", Some("ms")), ("-1", Some("ms")), ("100", None)] {
+            assert_eq!(with_unit(value, unit), value);
+        }
+    }
+
+    #[test]
+    fn finds_the_unit_in_the_words_of_a_refusal() {
+        let unit = |line: &str| unit_of(Rejection { lines: vec![line.to_owned()] });
+        let words = "is outside the valid range for parameter";
+        assert_eq!(unit(&format!("-2147483648 8kB {words} \"shared_buffers\" (16 .. 1073741823)")), Some("8kB".into()));
+        assert_eq!(unit(&format!("-2.14748e+09 ms {words} \"vacuum_cost_delay\"")), Some("ms".into()));
+        assert_eq!(unit(&format!("-2147483648 {words} \"max_connections\" (1 .. 262143)")), None);
+    }
 }

@@ -24,13 +24,17 @@ impl Installed {
         edit::put(&back)?;
         self.history.forget(self.step)
     }
+
+    /// Takes up into the step what the server itself wrote for it.
+    pub fn note(&self, edit: &Edit) -> Result<(), Failure> {
+        self.history.amend(self.step, edit)
+    }
 }
 
 /// Shows the differences where they were asked for, and replaces the files unless nothing is to be changed.
 pub fn install(run: &mut Run, cluster: &Cluster, edits: &[Edit], what: What) -> Result<Option<Installed>, Failure> {
     for edit in edits {
-        let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
-        run.show_difference(&edit.path.display().to_string(), &text(&edit.before), &text(&edit.after));
+        show(run, edit);
     }
     if run.check() {
         return Ok(None);
@@ -40,8 +44,15 @@ pub fn install(run: &mut Run, cluster: &Cluster, edits: &[Edit], what: What) -> 
     Ok(step.map(|step| Installed { history, step, edits: edits.to_vec() }))
 }
 
+/// Shows a difference, where it was asked for.
+pub fn show(run: &mut Run, edit: &Edit) {
+    let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
+    run.show_difference(&edit.path.display().to_string(), &text(&edit.before), &text(&edit.after));
+}
+
 /// What a run is about to do, as the history tells it.
-pub fn what(run: &Run, changes: &[Change]) -> What {
+pub fn what<'a>(run: &Run, changes: impl IntoIterator<Item = &'a Change>) -> What {
+    let changes: Vec<&Change> = changes.into_iter().collect();
     What {
         tool: run.tool.to_owned(),
         action: run.document.action.clone(),

@@ -154,7 +154,7 @@ fn told(world: &World, running: &Running, one: Turned) -> Result<(Change, Level)
     let level = running.level(asked);
     let mut change = Change::value("setting", &one.name, one.before, one.after);
     change.context = running.live(&change.name).map(|live| live.context.clone()).or(known);
-    Ok((settings::with_remark(change, level), level))
+    Ok((settings::words(level).into_iter().fold(change, Change::remark), level))
 }
 
 fn verify(

@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub loaded: f64,
     /// `pg_postmaster_start_time()`, in seconds since 1970.
     pub started: f64,
+    /// Who replicates from it, base backups left aside.
+    pub standbys: Vec<String>,
 }
 
 /// One row of `pg_settings`.
@@ -48,6 +50,8 @@ pub struct Live {
     pub source: String,
     /// Whether the files ask for another value, which only a restart brings.
     pub pending_restart: bool,
+    /// The unit of a bare number, such as `8kB` or `ms`.
+    pub unit: Option<String>,
 }
 
 /// What is asked of a setting.
@@ -161,7 +165,7 @@ pub fn look(
 
 fn snapshot(server: &mut Server, names: &[String]) -> Result<Snapshot, Failure> {
     let query = "SELECT lower(name), coalesce(current_setting(name), ''), coalesce(reset_val, ''),
-            coalesce(boot_val, ''), context, source, pending_restart
+            coalesce(boot_val, ''), context, source, pending_restart, unit
         FROM pg_settings WHERE lower(name) = ANY ($1)";
     let live = |row: &pg_runbook::server::Row| Live {
         name: row.get(0),
@@ -171,10 +175,14 @@ fn snapshot(server: &mut Server, names: &[String]) -> Result<Snapshot, Failure> 
         context: row.get(4),
         source: row.get(5),
         pending_restart: row.get(6),
+        unit: row.get(7),
     };
     let settings = server.query(query, &[&names])?.iter().map(live).collect();
     let times = times(server)?;
-    Ok(Snapshot { settings, loaded: times.0, started: times.1 })
+    let standbys = "SELECT application_name || coalesce(' at ' || host(client_addr), '') FROM pg_stat_replication
+        WHERE state <> 'backup' ORDER BY 1";
+    let standbys = server.query(standbys, &[])?.iter().map(|row| row.get(0)).collect();
+    Ok(Snapshot { settings, loaded: times.0, started: times.1, standbys })
 }
 
 /// When the server loaded its files, and when it started, in seconds since 1970.
@@ -190,7 +198,7 @@ mod tests {
     use super::*;
 
     fn server(live: Live) -> Running {
-        Running::Answers(Snapshot { settings: vec![live], loaded: 200.0, started: 100.0 })
+        Running::Answers(Snapshot { settings: vec![live], loaded: 200.0, started: 100.0, standbys: Vec::new() })
     }
 
     fn live(name: &str, value: &str, context: &str, source: &str) -> Live {

@@ -1,7 +1,6 @@
 //! `pg-conf set` and `pg-conf unset`: names and values as they were typed, turned into settings of this version.
 
 use crate::args::{SetArguments, UnsetArguments};
-use crate::edits;
 use crate::settings::{self, Wanted, World};
 use crate::translation;
 use pg_runbook::{Failure, Run};
@@ -11,7 +10,7 @@ pub fn set(run: &mut Run, arguments: &SetArguments) -> Result<(), Failure> {
     let typed = arguments.settings.iter().map(|text| assignment(text)).collect::<Result<Vec<_>, _>>()?;
     let cluster = run.cluster()?;
     run.lock(&cluster)?;
-    let mut world = World::of(&cluster)?;
+    let mut world = World { overriding: arguments.overriding, ..World::of(&cluster)? };
     let mut wanted: Vec<Wanted> = Vec::new();
     for (name, value) in typed {
         let segment = translation::segment_bytes(&cluster.data_directory);
@@ -36,12 +35,12 @@ pub fn unset(run: &mut Run, arguments: &UnsetArguments) -> Result<(), Failure> {
     }
     let cluster = run.cluster()?;
     run.lock(&cluster)?;
-    let mut world = World::of(&cluster)?;
+    let mut world = World { overriding: arguments.overriding, ..World::of(&cluster)? };
     let mut wanted = Vec::new();
     for name in &arguments.names {
         let name = name.trim().to_ascii_lowercase();
         // What stands in a file can be taken out, also where this version would not know it.
-        if edits::in_files(&world.configuration, &name).is_some() {
+        if world.to_take_out(&name).is_some() {
             add(&mut wanted, Wanted { name, value: None })?;
             continue;
         }

@@ -3,16 +3,22 @@
 //! What must always hold: two spellings of one value are the same value, the server says which are; nothing is
 //! installed that the server has not judged; what would be overridden is refused, not written.
 
+mod alter_system;
+mod candidate;
+pub mod concerns;
 mod inspect;
 mod plan;
+pub mod replication;
 mod verify;
 
 pub use inspect::{Subject, World};
-pub use plan::with_remark;
+pub use plan::words;
 pub use verify::verify;
 
 use crate::install;
 use pg_runbook::cluster::Cluster;
+use pg_runbook::configuration::History;
+use pg_runbook::document::Change;
 use pg_runbook::server::ConnectionArguments;
 use pg_runbook::{Failure, Level, Run};
 
@@ -39,16 +45,26 @@ pub fn change(
     for note in &plan.notes {
         run.say(note);
     }
-    for warning in plan.warnings {
+    for warning in &plan.warnings {
         run.warn(warning);
     }
-    let what = install::what(run, &plan.changes);
-    if let Some(installed) = install::install(run, cluster, &plan.edits, what)? {
-        verify(run, cluster, &world.running, &plan.changes, connection, &installed)?;
+    let count = plan.count();
+    let what = install::what(run, plan.changes.iter().chain(&plan.taken_back.changes));
+    let installed = install::install(run, cluster, &plan.edits, what.clone())?;
+    if let Some(installed) = &installed {
+        // Until ALTER SYSTEM's entry is taken back, the server still reads that.
+        let is_ours = |change: &&Change| !plan.taken_back.changes.iter().any(|other| other.name == change.name);
+        let changes: Vec<Change> = plan.changes.iter().filter(is_ours).cloned().collect();
+        verify(run, cluster, &world.running, &changes, connection, installed)?;
     }
-    let count = plan.changes.len();
     for change in plan.changes {
         run.change(change);
+    }
+    if let Some(written) = alter_system::take_back(run, cluster, plan.taken_back, connection)? {
+        match &installed {
+            Some(installed) => installed.note(&written)?,
+            None => drop(History::of(cluster).record(what, &[written])?),
+        }
     }
     for (level, name) in &plan.needs {
         run.need(*level, name);

@@ -48,24 +48,6 @@ pub fn translate_name(name: &str, major: u32) -> Option<&'static str> {
     }
 }
 
-/// Where a setting is that this major doesn't have in postgresql.conf, and what to type instead.
-pub fn elsewhere(name: &str, major: u32) -> Option<(&'static str, &'static str)> {
-    let of_recovery = name.starts_with("recovery_")
-        || matches!(name, "primary_conninfo" | "primary_slot_name" | "restore_command" | "archive_cleanup_command");
-    if of_recovery && version::has_recovery_conf(major) {
-        return Some(("before 12 it stands in recovery.conf", "pg-basebackup-swap run"));
-    }
-    match name {
-        "standby_mode" if !version::has_recovery_conf(major) => {
-            Some(("from 12 on the file standby.signal takes its place", "pg-basebackup-swap run"))
-        }
-        "trigger_file" | "promote_trigger_file" if major >= 16 => {
-            Some(("from 16 on a standby is only promoted by being told so", "pg-cluster promote"))
-        }
-        _ => None,
-    }
-}
-
 /// How large this cluster's WAL segments are: as large as the files that hold them; 16 MB where none can be seen.
 pub fn segment_bytes(data_directory: &Path) -> u64 {
     let Ok(files) = std::fs::read_dir(data_directory.join("pg_wal")) else { return 16 * MEGABYTE };
@@ -78,9 +60,9 @@ pub fn segment_bytes(data_directory: &Path) -> u64 {
 /// A size as the server reads one whose unit is MB where none is named (`guc.c`, `convert_to_base_unit`).
 fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit = match text[digits..].trim() {
+    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (whole, fraction) = text[..end].split_once('.').unwrap_or((&text[..end], ""));
+    let unit: u64 = match text[end..].trim() {
         "B" => 1,
         "kB" => 1 << 10,
         "" | "MB" => MEGABYTE,
@@ -88,7 +70,11 @@ fn bytes(text: &str) -> Option<u64> {
         "TB" => 1 << 40,
         _ => return None,
     };
-    number.checked_mul(unit)
+    // `0.5GB`, as 12 and later read it.
+    let parts: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let of = 10_u64.checked_pow(fraction.len().try_into().ok()?)?;
+    let whole: u64 = whole.parse().ok()?;
+    whole.checked_mul(unit)?.checked_add(parts.checked_mul(unit)?.div_ceil(of))
 }
 
 #[cfg(test)]
@@ -105,6 +91,7 @@ mod tests {
         assert_eq!(translated("wal_keep_segments", "500", 15, 16), ("wal_keep_size", "8000MB".into()));
         assert_eq!(translated("wal_keep_segments", "500", 13, 64), ("wal_keep_size", "32000MB".into()));
         assert_eq!(translated("wal_keep_size", "8GB", 10, 16), ("wal_keep_segments", "512".into()));
+        assert_eq!(translated("wal_keep_size", "0.5GB", 12, 16), ("wal_keep_segments", "32".into()));
         assert_eq!(translated("wal_keep_size", "17", 12, 16), ("wal_keep_segments", "2".into()));
         assert_eq!(translated("wal_keep_size", "1kB", 12, 16), ("wal_keep_segments", "1".into()));
         assert_eq!(translated("wal_keep_size", "0", 12, 16), ("wal_keep_segments", "0".into()));
@@ -115,13 +102,8 @@ mod tests {
         assert_eq!(translate("wal_keep_segments", "500", 12, MEGABYTE).unwrap(), None);
         assert_eq!(translate("work_mem", "8GB", 12, MEGABYTE).unwrap(), None);
         assert!(translate("wal_keep_segments", "8GB", 15, MEGABYTE).is_err());
-        assert!(translate("wal_keep_size", "many", 12, MEGABYTE).is_err());
-    }
-
-    #[test]
-    fn says_where_the_settings_of_recovery_went() {
-        assert!(elsewhere("primary_conninfo", 10).unwrap().0.contains("recovery.conf"));
-        assert!(elsewhere("primary_conninfo", 12).is_none());
-        assert!(elsewhere("standby_mode", 12).unwrap().0.contains("standby.signal"));
+        for nonsense in ["many", "", ".5GB", "1.2.3GB", "1.GB.", "-1", "99999999999TB"] {
+            assert!(translate("wal_keep_size", nonsense, 12, MEGABYTE).is_err(), "{nonsense}");
+        }
     }
 }

@@ -2,11 +2,16 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use tests::{Outcome, Sandbox, is_root, on_the_machines_own, skip};
 
-on_the_machines_own!(a_debian_cluster_goes_through_its_life, names_that_debian_can_not_have_are_refused);
+on_the_machines_own!(
+    a_debian_cluster_goes_through_its_life,
+    settings_go_into_debians_files_and_its_own_options_are_told,
+    names_that_debian_can_not_have_are_refused,
+);
 
 /// Gone when the test ends.
 struct DebianCluster<'a> {
@@ -38,6 +43,8 @@ impl Drop for DebianCluster<'_> {
         if self.configuration().exists() {
             let major = self.sandbox.server.major.to_string();
             let _ = Command::new("/usr/bin/pg_dropcluster").args(["--stop", &major, &self.short]).status();
+            // It leaves a conf.d that has something in it.
+            let _ = std::fs::remove_dir_all(self.configuration());
         }
     }
 }
@@ -68,6 +75,34 @@ fn a_debian_cluster_goes_through_its_life(sandbox: &Sandbox) {
     serves(&cluster);
     outlives_a_bad_restart(&cluster);
     is_dropped(&cluster);
+}
+
+fn settings_go_into_debians_files_and_its_own_options_are_told(sandbox: &Sandbox) {
+    if !can_run() {
+        return;
+    }
+    let cluster = DebianCluster { sandbox, short: format!("pgrunbooksettings{}", std::process::id()) };
+    let port = sandbox.port().to_string();
+    sandbox.tool("pg-cluster").args(["create", &cluster.name(), "-p", &port]).env("LC_ALL", "C").run().success();
+    let etc = cluster.configuration();
+    let conf =
+        |verb: &str, more: &[&str]| sandbox.tool("pg-conf").args([verb, "--cluster", &cluster.name()]).args(more).run();
+    let done = conf("set", &["trace_notify=on", "work_mem=7MB"]).success().expect_changed(true);
+    let files: Vec<_> = done.typed().changes.into_iter().filter_map(|change| change.file).collect();
+    let expected = ["conf.d/90-pg-conf.conf", "postgresql.conf"].map(|name| etc.join(name).display().to_string());
+    assert_eq!(files, expected, "{done}");
+    let look = |name: &str| etc.join(name).metadata().map(|it| (it.mode(), it.uid(), it.gid())).expect("it");
+    assert_eq!(look("conf.d/90-pg-conf.conf"), look("postgresql.conf"));
+
+    let options = etc.join("pg_ctl.conf");
+    std::fs::write(&options, "pg_ctl_options = '-o -cwork_mem=5MB'\n").expect("write pg_ctl.conf");
+    cluster.tool("start", &[]).success();
+    let told = conf("set", &["work_mem=8MB"]).expect_code(3).expect_error("work_mem = 5MB on its command line");
+    told.expect_error("pg_ctl.conf").expect_hint("then: pg-cluster restart --cluster");
+    std::fs::write(&options, "pg_ctl_options = ''\n").expect("write pg_ctl.conf");
+    cluster.tool("restart", &[]).success();
+    conf("set", &["work_mem=8MB"]).success().expect_changed(true);
+    cluster.tool("stop", &[]).success();
 }
 
 fn serves(cluster: &DebianCluster) {
@@ -101,6 +136,9 @@ fn outlives_a_bad_restart(cluster: &DebianCluster) {
     assert_eq!(std::fs::read(&file).expect("postgresql.conf"), before);
     assert!(cluster.configuration().join(".pg-conf").is_dir());
     pg_conf(&["undo"]).expect_changed(false);
+    // A folder that is included gets a file for what has no line elsewhere; it goes with the cluster.
+    pg_conf(&["set", "myapp.level=3"]).expect_changed(true);
+    assert!(cluster.configuration().join("conf.d/90-pg-conf.conf").is_file());
 }
 
 fn is_dropped(cluster: &DebianCluster) {

@@ -33,7 +33,11 @@ const SHOWN_BY: &[(&str, &[&str])] = &[
     ("a value that the server's own parser refuses", &["settings::what_the_server_would_not_take_is_not_written"]),
     (
         "a setting that `ALTER SYSTEM` or the command line overrides",
-        &["settings::alter_system_is_not_written_over", "settings::a_value_on_the_command_line_is_not_written_under"],
+        &["overrides::alter_system_is_not_written_over", "overrides::a_value_on_the_command_line_is_not_written_under"],
+    ),
+    (
+        "a bound that a standby would not start with",
+        &["bounds::bounds_are_changed_in_the_order_that_primary_and_standbys_need"],
     ),
     ("an address that is none, such as `192.0.2.0/40`", &["access::addresses_that_are_none_are_refused"]),
     (

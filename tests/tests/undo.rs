@@ -18,6 +18,7 @@ on_the_machines_own!(
     check_mode_puts_nothing_back,
     a_cluster_that_is_down_is_undone_too,
     what_the_running_server_does_not_read_does_not_stay,
+    what_alter_system_had_set_comes_back_with_the_rest,
     the_history_of_a_plain_standby_outlives_a_copy,
 );
 
@@ -163,6 +164,26 @@ fn what_the_running_server_does_not_read_does_not_stay(sandbox: &Sandbox) {
     assert_eq!(cluster.read("postgresql.conf"), before);
     let none = undo(&cluster, &[]).success().expect_changed(false);
     assert!(none.typed().msg.contains("no change"), "of what was taken back at once nothing is kept: {none}");
+}
+
+fn what_alter_system_had_set_comes_back_with_the_rest(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    cluster.sql("ALTER SYSTEM SET work_mem = '6MB'");
+    let before = (cluster.read("postgresql.conf"), cluster.read("postgresql.auto.conf"));
+    let undone = || {
+        let undone = undo(&cluster, &[]).success().expect_changed(true);
+        assert_eq!((cluster.read("postgresql.conf"), cluster.read("postgresql.auto.conf")), before, "{undone}");
+        undone
+    };
+    // By the running server, and by ourselves where it is down.
+    set(&cluster, &["--override", "work_mem=7MB"]);
+    let needs = undone().typed().needs;
+    assert_eq!(needs.level, "reload", "the server has its built-in value until it loads the old one again");
+    cluster.other_tool("pg-conf", "unset").args(["--override", "work_mem"]).run().success().expect_changed(true);
+    undone();
+    cluster.tool("stop").run().success();
+    set(&cluster, &["--override", "work_mem=7MB"]);
+    undone();
 }
 
 fn the_history_of_a_plain_standby_outlives_a_copy(sandbox: &Sandbox) {

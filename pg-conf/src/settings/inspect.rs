@@ -1,16 +1,17 @@
 //! What the files, the server program and the running server say of the settings that are wanted.
 
-use super::Wanted;
+use super::candidate::Candidate;
+use super::{Wanted, concerns, replication};
 use crate::catalogue::Catalogue;
-use crate::edits::{self, Edited};
+use crate::edits;
 use crate::running::{self, Running};
-use crate::{command_line, translation};
+use crate::{command_line, versions};
 use pg_runbook::cluster::Cluster;
 use pg_runbook::configuration::judge::{self, Judge, Rejection};
-use pg_runbook::configuration::{Configuration, cross_checks};
+use pg_runbook::configuration::{Configuration, Located, cross_checks};
 use pg_runbook::server::ConnectionArguments;
 use pg_runbook::{Failure, Run};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Everything that a plan looks at.
 pub struct World {
@@ -24,8 +25,14 @@ pub struct World {
     pub catalogue: Catalogue,
     /// What the running server was started with, as it was typed.
     pub command_line: Vec<(String, String)>,
+    /// Debian's file of options for `pg_ctl`, where it has any.
+    pub pg_ctl_options: Option<PathBuf>,
     /// What the running server has in force.
     pub running: Running,
+    /// What deserves a look about what is wanted, although the server takes it.
+    pub concerns: Vec<String>,
+    /// Whether what ALTER SYSTEM set is to be taken back where it beats what is wanted.
+    pub overriding: bool,
 }
 
 /// One wanted setting, and how it is.
@@ -51,9 +58,27 @@ impl World {
             judge: Judge::of(cluster)?,
             catalogue: Catalogue::of(cluster.major)?,
             command_line: command_line::settings(cluster),
+            pg_ctl_options: command_line::pg_ctl_options(cluster),
             running: Running::Down,
+            concerns: Vec::new(),
+            overriding: false,
             cluster: cluster.clone(),
         })
+    }
+
+    /// What ALTER SYSTEM set this to, where that is in force.
+    pub fn by_alter_system(&self, name: &str) -> Option<&Located> {
+        self.configuration.in_force(name).filter(|found| found.from_alter_system)
+    }
+
+    /// The same, where it is to be taken back.
+    pub fn to_take_back(&self, name: &str) -> Option<&Located> {
+        self.by_alter_system(name).filter(|_| self.overriding)
+    }
+
+    /// An assignment that goes when this setting is unset.
+    pub fn to_take_out(&self, name: &str) -> Option<&Located> {
+        edits::in_files(&self.configuration, name).or_else(|| self.to_take_back(name))
     }
 
     /// Whether the server has a setting of this name; a failure says which one was probably meant.
@@ -74,8 +99,9 @@ impl World {
 
     fn unknown(&self, name: &str) -> Failure {
         let failure = Failure::usage(format!("PostgreSQL {} has no setting {name:?}", self.cluster.major));
-        if let Some((place, hint)) = translation::elsewhere(name, self.cluster.major) {
-            return failure.because(place).hint(hint);
+        if let Some((why, hint)) = versions::elsewhere(name, self.cluster.major) {
+            let hint = hint.map(|command| format!("{command} {}", self.cluster.option()));
+            return hint.into_iter().fold(failure.because(why), Failure::hint);
         }
         match self.catalogue.nearest(name) {
             Some(near) => failure
@@ -95,12 +121,14 @@ impl World {
         let pairs = || wanted.iter().zip(&presents);
         let open: Vec<&Wanted> =
             pairs().filter(|(one, present)| !self.is_settled(one, present.as_ref().ok())).map(|(one, _)| one).collect();
-        let candidate = if open.is_empty() { None } else { Some(self.candidate(&open)?) };
+        let candidate = if open.is_empty() { None } else { Some(Candidate::of(self, &open)?) };
         let mut subjects = Vec::new();
         for (one, present) in pairs() {
             let asked = match (&candidate, present) {
-                (Some(file), _) if open.contains(&one) => self.judged(one, file.path())?,
+                (Some(candidate), _) if open.contains(&one) => self.judged(one, &candidate.judge)?,
                 (_, Ok(present)) => present.clone(),
+                // Of an extension that isn't loaded, and in no file.
+                (_, Err(rejection)) if one.value.is_none() && is_unknown(rejection, &one.name) => String::new(),
                 (_, Err(rejection)) => return Err(self.broken(rejection)),
             };
             subjects.push(Subject {
@@ -111,8 +139,9 @@ impl World {
                 on_command_line: self.canonical_command_line(&one.name)?,
             });
         }
-        if let Some(file) = candidate {
-            self.cross_check(&open, file.path())?;
+        if let Some(candidate) = candidate {
+            self.cross_check(&open, &candidate.judge)?;
+            replication::refuse_below(self, &open, &candidate.judge)?;
         }
         Ok(subjects)
     }
@@ -127,13 +156,14 @@ impl World {
     ) -> Result<(), Failure> {
         let names: Vec<String> = wanted.iter().map(|one| one.name.clone()).collect();
         self.running = running::look(run, cluster, &names, connection)?;
+        self.concerns = concerns::of(self, &names, &|name| wanted.iter().find(|one| one.name == name)?.value.clone())?;
         Ok(())
     }
 
     /// Whether it can be seen without a candidate that nothing has to be written.
     fn is_settled(&self, one: &Wanted, present: Option<&String>) -> bool {
         match &one.value {
-            None => edits::in_files(&self.configuration, &one.name).is_none(),
+            None => self.to_take_out(&one.name).is_none(),
             Some(value) => {
                 let stands = self.configuration.in_force(&one.name).is_some_and(|found| found.value == *value);
                 present.is_some() && (stands || present == Some(value))
@@ -141,19 +171,7 @@ impl World {
         }
     }
 
-    fn candidate(&self, open: &[&Wanted]) -> Result<tempfile::NamedTempFile, Failure> {
-        let mut edited = Edited::default();
-        for one in open {
-            match &one.value {
-                Some(value) => edited.assign(&self.configuration, [(one.name.as_str(), value.as_str())])?,
-                None => edited.remove(&self.configuration, &one.name)?,
-            }
-        }
-        judge::candidate(&self.configuration, &edited.files)
-    }
-
-    fn judged(&self, one: &Wanted, candidate: &Path) -> Result<String, Failure> {
-        let judge = self.judge.over(candidate);
+    fn judged(&self, one: &Wanted, judge: &Judge) -> Result<String, Failure> {
         let answer = match &one.value {
             Some(value) => judge.value_of(&one.name, value)?,
             // One that this version doesn't know was rightly taken out, if the rest is well.
@@ -187,11 +205,11 @@ impl World {
         Ok(Some(self.judge.value_of(name, value)?.unwrap_or_else(|_| value.to_owned())))
     }
 
-    fn cross_check(&self, open: &[&Wanted], candidate: &Path) -> Result<(), Failure> {
+    fn cross_check(&self, open: &[&Wanted], judge: &Judge) -> Result<(), Failure> {
         if !open.iter().any(|one| cross_checks::NAMES.contains(&one.name.as_str())) {
             return Ok(());
         }
-        let found = cross_checks::of_configuration(&self.judge.over(candidate), self.cluster.major)?;
+        let found = cross_checks::of_configuration(judge, self.cluster.major)?;
         let Some(first) = found.first() else { return Ok(()) };
         let asked: Vec<String> = open.iter().map(|one| spelled(one)).collect();
         let failure = Failure::usage(format!("the server would not start with {}", asked.join(", ")));
@@ -202,6 +220,11 @@ impl World {
             first.name
         )))
     }
+}
+
+/// Whether it is this setting that the server doesn't have.
+fn is_unknown(rejection: &Rejection, name: &str) -> bool {
+    rejection.is_unknown_name() && rejection.lines.iter().any(|line| Rejection::parameter(line) == Some(name))
 }
 
 fn spelled(one: &Wanted) -> String {

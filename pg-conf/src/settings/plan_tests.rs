@@ -32,6 +32,9 @@ fn world(files: &[(&str, &str)], running: Running) -> (TempDir, World) {
         judge: Judge::default(),
         catalogue: Catalogue::parse(CATALOGUE),
         command_line: Vec::new(),
+        pg_ctl_options: None,
+        overriding: false,
+        concerns: Vec::new(),
         running,
     };
     (folder, world)
@@ -64,7 +67,7 @@ fn server() -> Running {
         live("work_mem", "4MB", "4096", "user"),
         live("wal_keep_size", "0", "0", "sighup"),
     ];
-    Running::Answers(Snapshot { settings, loaded: 9e9, started: 9e9 })
+    Running::Answers(Snapshot { settings, loaded: 9e9, started: 9e9, standbys: Vec::new() })
 }
 
 /// The plan as a person would tell it, without the folder's accidental name.
@@ -127,7 +130,8 @@ fn refuses_what_alter_system_would_override_and_names_the_way_out() {
     assert_eq!(failure.code, Code::Refused);
     let place = format!("{}/postgresql.auto.conf:2", folder.path().display());
     assert!(failure.causes[0].contains("7MB") && failure.causes[0].contains(&place), "{failure}");
-    assert!(failure.hint.unwrap().contains("-c 'ALTER SYSTEM RESET work_mem'"));
+    let again = format!("pg-conf set --override -D {} work_mem=8MB", folder.path().display());
+    assert_eq!(failure.hint.unwrap(), again);
     let same = plan(&world, &[subject("work_mem", Some("7168kB"), "7168", "7168")]).unwrap();
     assert!(same.edits.is_empty() && same.notes[0].starts_with("work_mem already is 7MB, by ALTER SYSTEM"));
     let unset = plan(&world, &[subject("work_mem", None, "7168", "7168")]).unwrap();
@@ -136,12 +140,70 @@ fn refuses_what_alter_system_would_override_and_names_the_way_out() {
 }
 
 #[test]
+fn takes_back_what_alter_system_set_through_the_server_where_it_runs() {
+    let files = [("postgresql.conf", "work_mem = 1MB\n"), ("postgresql.auto.conf", "# x\nwork_mem = '7MB'\n")];
+    let wanted = [subject("work_mem", Some("8MB"), "8192", "7168")];
+    let (folder, mut world) = world(&files, server());
+    world.overriding = true;
+    let running = plan(&world, &wanted).unwrap();
+    assert_eq!((running.edits.len(), running.count()), (1, 1));
+    assert_eq!(
+        running.taken_back.changes[0].line(false),
+        "work_mem: 7MB → (not set) (ALTER SYSTEM RESET; reload needed)"
+    );
+    world.running = Running::Down;
+    insta::assert_snapshot!(told(&plan(&world, &wanted).unwrap(), folder.path()), @r"
+    would change work_mem: 1MB → 8MB (start needed)
+    would change work_mem: 7MB → (not set) (ALTER SYSTEM RESET; start needed)
+    Start for work_mem
+    /postgresql.conf:
+    work_mem = 8MB
+
+    /postgresql.auto.conf:
+    # x
+    ");
+    world.running = Running::Silent;
+    assert_eq!(plan(&world, &wanted).unwrap_err().code, Code::GaveUp);
+}
+
+#[test]
+fn overriding_where_the_file_already_says_so_only_takes_back() {
+    let files = [("postgresql.conf", "work_mem = 8MB\n"), ("postgresql.auto.conf", "work_mem = '7MB'\n")];
+    let (_folder, mut world) = world(&files, server());
+    world.overriding = true;
+    let back = plan(&world, &[subject("work_mem", Some("8MB"), "8192", "7168")]).unwrap();
+    assert_eq!((back.edits.len(), back.changes.len(), back.taken_back.changes.len()), (0, 0, 1));
+    let equal = plan(&world, &[subject("work_mem", Some("7168kB"), "7168", "7168")]).unwrap();
+    assert_eq!((equal.edits.len(), equal.count()), (0, 0));
+}
+
+#[test]
 fn refuses_what_the_command_line_overrides() {
-    let (_folder, world) = world(&[("postgresql.conf", "")], server());
+    let (_folder, mut world) = world(&[("postgresql.conf", "")], server());
     let given = Subject { on_command_line: Some("1024".into()), ..subject("work_mem", Some("8MB"), "8192", "4096") };
-    let failure = plan(&world, &[given]).unwrap_err();
+    let failure = plan(&world, std::slice::from_ref(&given)).unwrap_err();
     assert_eq!(failure.code, Code::Refused);
     assert!(failure.causes[0].contains("work_mem = 1024 on its command line"), "{failure}");
+    assert!(failure.hint.unwrap().contains("by a restart: pg-cluster restart -D"));
+    world.pg_ctl_options = Some("/etc/postgresql/17/main/pg_ctl.conf".into());
+    let hint = plan(&world, &[given]).unwrap_err().hint.unwrap();
+    assert!(hint.starts_with("take it out of pg_ctl_options in /etc/postgresql/17/main/pg_ctl.conf, then"), "{hint}");
+}
+
+#[test]
+fn on_a_primary_with_standbys_the_order_is_told() {
+    let (_folder, mut world) = world(&[("postgresql.conf", "")], server());
+    let told = |world: &World, asked: &str| {
+        plan(world, &[subject("max_connections", Some(asked), asked, "100")]).unwrap().warnings.join("; ")
+    };
+    assert_eq!(told(&world, "200"), "", "nobody replicates from it");
+    if let Running::Answers(snapshot) = &mut world.running {
+        snapshot.standbys = vec!["walreceiver at 192.0.2.7".into()];
+    }
+    let up = told(&world, "200");
+    assert!(up.contains("the standbys first (walreceiver at 192.0.2.7)") && up.contains("pauses its replay"), "{up}");
+    assert!(told(&world, "50").contains("this server first"));
+    assert_eq!(told(&world, "100"), "");
 }
 
 #[test]

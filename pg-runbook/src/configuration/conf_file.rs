@@ -98,6 +98,12 @@ impl ConfFile {
         Ok(())
     }
 
+    /// Whether the commented-out default of a setting stands in it.
+    #[must_use]
+    pub fn shows_default(&self, name: &str) -> bool {
+        self.bytes.split(|byte| *byte == b'\n').any(|line| default_of(line, name).is_some())
+    }
+
     /// Adds an assignment below its commented-out default, quoted if that is, or at the end of the file; returns its
     /// line, from 1.
     pub fn insert(&mut self, name: &str, value: &str) -> Result<usize, Failure> {

@@ -5,7 +5,8 @@
 
 use crate::durable_file;
 use crate::failure::{Code, Failure};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// One file, before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +33,16 @@ impl Edit {
                 .hint("run this again"));
         }
         match &self.after {
-            Some(bytes) => durable_file::replace(&self.path, bytes, 0o600).map(|_| ()),
+            Some(bytes) => durable_file::replace(&self.path, bytes, mode_of_new(&self.path)).map(drop),
             None => durable_file::remove(&self.path),
         }
     }
+}
+
+/// A new file is as private as its folder: others may read it where they may list it.
+fn mode_of_new(path: &Path) -> u32 {
+    let folder = path.parent().and_then(|folder| folder.metadata().ok());
+    folder.map_or(0o600, |folder| folder.mode() & 0o644)
 }
 
 /// Puts every edit in place, or none.

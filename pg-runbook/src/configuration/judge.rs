@@ -18,6 +18,8 @@ pub struct Judge {
     program: PathBuf,
     data_directory: PathBuf,
     config_file: PathBuf,
+    /// Whether `data_directory` stands in for the one that the configuration may name.
+    stands_in: bool,
     /// What was already asked: each question starts a program.
     answers: RefCell<BTreeMap<(String, Option<String>), Answer>>,
 }
@@ -39,6 +41,7 @@ impl Judge {
             program: programs::server(cluster.major, "postgres")?,
             data_directory: cluster.data_directory.clone(),
             config_file: cluster.config_file.clone(),
+            stands_in: false,
             answers: RefCell::default(),
         })
     }
@@ -53,6 +56,12 @@ impl Judge {
     #[must_use]
     pub fn over_nothing(&self, folder: &Path) -> Self {
         Self { data_directory: folder.to_owned(), ..self.over(Path::new("/dev/null")) }
+    }
+
+    /// The same server with the postgresql.auto.conf of another folder.
+    #[must_use]
+    pub fn with_alter_system_of(&self, folder: &Path) -> Self {
+        Self { data_directory: folder.to_owned(), stands_in: true, answers: RefCell::default(), ..self.clone() }
     }
 
     /// The value that the configuration gives this setting.
@@ -84,6 +93,9 @@ impl Judge {
             }
         }
         invocation = invocation.arg("-c").arg(format!("config_file={}", self.config_file.display()));
+        if self.stands_in && name != "data_directory" {
+            invocation = invocation.arg("-c").arg(format!("data_directory={}", self.data_directory.display()));
+        }
         if let Some(value) = value {
             invocation = invocation.arg("-c").arg(format!("{name}={value}"));
         }

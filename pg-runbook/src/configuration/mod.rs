@@ -24,6 +24,10 @@ use tree::Tree;
 /// What ALTER SYSTEM writes, in the data directory.
 pub const ALTER_SYSTEM_FILE: &str = "postgresql.auto.conf";
 
+/// Where `pg-conf` puts settings that no file has a line for, in a folder that the main file includes. What an
+/// administrator numbers 91 and above still beats it.
+pub const OWN_FILE: &str = "90-pg-conf.conf";
+
 /// All files that the server reads its settings from.
 #[derive(Clone, Debug)]
 pub struct Configuration {
@@ -102,6 +106,12 @@ impl Configuration {
     #[must_use]
     pub fn main_file(&self) -> &Path {
         &self.main_file
+    }
+
+    /// The folder that the main file includes, the last where there are several.
+    #[must_use]
+    pub fn included_folder(&self) -> Option<PathBuf> {
+        self.tree.included_folder(&self.main_file)
     }
 
     /// Every file that was read, once, in the order in which the server first opens them.

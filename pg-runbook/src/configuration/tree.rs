@@ -57,6 +57,14 @@ impl Tree {
         self.files.iter().map(|(path, file)| (path.as_path(), file))
     }
 
+    pub(super) fn included_folder(&self, path: &Path) -> Option<PathBuf> {
+        let folder = |entry: &Entry| match &entry.kind {
+            EntryKind::IncludeDir { path: location } => Place { file: path, line: entry.line }.resolve(location).ok(),
+            _ => None,
+        };
+        self.file(path)?.entries().iter().rev().find_map(folder)
+    }
+
     fn walk(&mut self, path: &Path, file: &ConfFile, depth: usize, found: &mut Vec<Located>) -> Result<(), Failure> {
         if self.file(path).is_none() {
             self.files.push((path.to_owned(), file.clone()));
