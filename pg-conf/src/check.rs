@@ -3,13 +3,13 @@
 //! What must always hold: every problem that can be seen is told in one run, each with its file and line.
 
 use crate::args::CheckArguments;
-use crate::edits;
-use crate::hba_file::Record;
-use crate::hba_tree;
+use crate::rules::hba_file::Record;
+use crate::rules::hba_tree;
+use crate::rules::scratch;
 use crate::running;
-use crate::scratch;
+use crate::settings::edits;
+use crate::settings::versions;
 use crate::settings::{World, concerns, replication};
-use crate::versions;
 use pg_runbook::cluster::Cluster;
 use pg_runbook::configuration::judge::Rejection;
 use pg_runbook::configuration::{ALTER_SYSTEM_FILE, cross_checks};

@@ -3,44 +3,24 @@
 //!
 //! `pg-conf` says in the document what the server must do before a change is in force; `pg-cluster` has it done.
 
-mod access;
-mod allow;
 pub mod args;
-mod bounds;
-mod catalogue;
-mod cautions;
 mod check;
-mod command_line;
-mod control_file;
-mod decision;
-mod disallow;
-mod edits;
-mod explain;
-mod get;
-pub mod hba_file;
-mod hba_tree;
 mod install;
-mod libraries;
-mod lookup;
-mod methods;
-mod origin;
 mod put_back;
-mod role_facts;
-mod room;
 mod rules;
 mod running;
-pub mod scratch;
-mod set;
 mod settings;
-mod translation;
 mod undo;
-pub mod versions;
 
 pub use args::Arguments;
+pub use rules::hba_file;
+pub use settings::versions;
 
 use args::Command;
 use pg_runbook::cli::{CommonArguments, Tool, Verb};
 use pg_runbook::{Failure, Run};
+use rules::{allow, disallow, explain, show};
+use settings::{bounds, get, set};
 
 impl Tool for Arguments {
     const NAME: &'static str = "pg-conf";
@@ -74,7 +54,7 @@ impl Tool for Arguments {
             Command::Match(arguments) => bounds::match_primary(run, &arguments),
             Command::Allow(arguments) => allow::allow(run, &arguments),
             Command::Disallow(arguments) => disallow::disallow(run, &arguments),
-            Command::Rules => rules::rules(run),
+            Command::Rules => show::rules(run),
             Command::Undo(arguments) => undo::undo(run, &arguments),
             Command::Explain(arguments) => explain::explain(run, &arguments),
         }

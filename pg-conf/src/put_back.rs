@@ -2,8 +2,8 @@
 //!
 //! What must always hold: nothing is put back that the server would not start with.
 
-use crate::access;
 use crate::install::{self, Installed};
+use crate::rules::access;
 use crate::running::{self, Asked, Running};
 use crate::settings::{self, World};
 use pg_runbook::cluster::Cluster;

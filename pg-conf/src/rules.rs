@@ -1,113 +1,19 @@
-//! `pg-conf rules`: the rules in the order in which the server tries them. Changes nothing.
+//! Who gets in: `pg_hba.conf`. `rules` shows it, `explain` says what it makes of a login, `allow` and `disallow` change it.
+//!
+//! What must always hold: a rule is read here as the server of the same major reads it ([`hba_file`]), what only somebody
+//! else knows is asked or said to be unknown ([`lookup`]), and no rule is installed that a server did not read ([`scratch`]).
 
-use crate::access;
-use crate::hba_file::{Address, Record, Word};
-use crate::hba_tree;
-use pg_runbook::cli::table;
-use pg_runbook::{Failure, Run};
-use serde::Serialize;
-use std::path::PathBuf;
-
-/// One line of `pg_hba.conf`, as the document has it under `rules`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Shown {
-    file: PathBuf,
-    line: usize,
-    #[serde(rename = "type")]
-    kind: String,
-    databases: Vec<String>,
-    users: Vec<String>,
-    address: Option<String>,
-    method: String,
-    options: Vec<String>,
-    raw: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-/// `pg-conf rules`
-pub fn rules(run: &mut Run) -> Result<(), Failure> {
-    let cluster = run.cluster()?;
-    let found = hba_tree::records(&cluster.hba_file, &access::read(&cluster)?, cluster.major)?;
-    let shown: Vec<Shown> = found.iter().filter_map(Shown::of).collect();
-    let errors = shown.iter().filter(|shown| shown.error.is_some()).count();
-    run.message(match shown.len() - errors {
-        1 => "1 rule; the first that matches wins".to_owned(),
-        count => format!("{count} rules; the first that matches wins"),
-    });
-    if errors > 0 {
-        let lines = if errors == 1 { "a line is".to_owned() } else { format!("{errors} lines are") };
-        run.warn(format!("{lines} wrong, so the server would not load the rules: pg-conf check {}", cluster.option()));
-    }
-    let row = |shown: &Shown| {
-        let place = shown.place();
-        let method = shown.error.as_ref().map_or_else(
-            || std::iter::once(&shown.method).chain(&shown.options).cloned().collect::<Vec<_>>().join(" "),
-            |error| format!("error: {error}"),
-        );
-        let address = shown.address.clone().unwrap_or_default();
-        [shown.kind.clone(), shown.databases.join(","), shown.users.join(","), address, method, place]
-    };
-    let rows: Vec<[String; 6]> = shown.iter().map(row).collect();
-    for line in table::lines(["TYPE", "DATABASE", "USER", "ADDRESS", "METHOD", "WHERE"], &rows) {
-        run.account(line);
-    }
-    run.fact("rules", &shown);
-    Ok(())
-}
-
-impl Shown {
-    /// A rule or a wrong line.
-    pub fn of(found: &hba_tree::Found) -> Option<Self> {
-        let words = |words: &[Word]| words.iter().map(Word::to_string).collect();
-        let file = found.file.clone();
-        match &found.record {
-            Record::Rule(rule) => Some(Self {
-                file,
-                line: rule.line,
-                kind: rule.kind.to_string(),
-                databases: words(&rule.databases),
-                users: words(&rule.users),
-                address: rule.address.as_ref().map(address),
-                method: rule.method.clone(),
-                options: rule.options.clone(),
-                raw: rule.raw.trim().to_owned(),
-                error: None,
-            }),
-            Record::Invalid { line, reason, raw } => Some(Self {
-                file,
-                line: *line,
-                raw: raw.trim().to_owned(),
-                error: Some(reason.clone()),
-                ..Self::default()
-            }),
-            Record::Include { .. } => None,
-        }
-    }
-
-    /// `FILE:LINE`
-    pub fn place(&self) -> String {
-        format!("{}:{}", self.file.display(), self.line)
-    }
-
-    /// The authentication method.
-    pub fn method(&self) -> &str {
-        &self.method
-    }
-
-    /// The line, as the server reads it.
-    pub fn raw(&self) -> &str {
-        &self.raw
-    }
-}
-
-fn address(address: &Address) -> String {
-    match address {
-        Address::Cidr(net) => net.to_string(),
-        Address::Masked { address, mask } => format!("{address} {mask}"),
-        Address::All => "all".into(),
-        Address::SameHost => "samehost".into(),
-        Address::SameNet => "samenet".into(),
-        Address::HostName(name) => name.clone(),
-    }
-}
+pub mod access;
+pub mod allow;
+mod cautions;
+mod decision;
+pub mod disallow;
+pub mod explain;
+pub mod hba_file;
+pub mod hba_tree;
+mod lookup;
+mod methods;
+mod origin;
+mod role_facts;
+pub mod scratch;
+pub mod show;

@@ -1,15 +1,27 @@
-//! From settings that are wanted to files that say so: inspect, plan, apply. `set`, `unset` and `match` all come here.
+//! postgresql.conf. `get` shows settings; `set`, `unset` and `match` say what is wanted, and all come to [`change`]:
+//! inspect, plan, apply.
 //!
 //! What must always hold: two spellings of one value are the same value, the server says which are; nothing is
 //! installed that the server has not judged; what would be overridden is refused, not written.
 
 mod alter_system;
+pub mod bounds;
 mod candidate;
+mod catalogue;
+mod command_line;
 pub mod concerns;
+mod control_file;
+pub mod edits;
+pub mod get;
 mod inspect;
+mod libraries;
 mod plan;
 pub mod replication;
+mod room;
+pub mod set;
+mod translation;
 mod verify;
+pub mod versions;
 
 pub use inspect::{Subject, World};
 pub use plan::words;

@@ -4,7 +4,7 @@
 //! to be taken back; nothing that the server reads now is touched.
 
 use super::{Wanted, World};
-use crate::edits::Edited;
+use crate::settings::edits::Edited;
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::configuration::judge::{self, Judge};
 use pg_runbook::{Failure, durable_file};

@@ -3,8 +3,9 @@
 //! What must always hold: nothing here refuses anything, and only what is asked about is told.
 
 use super::World;
-use crate::room::{self, Host};
-use crate::{libraries, translation};
+use crate::settings::libraries;
+use crate::settings::room::{self, Host};
+use crate::settings::translation;
 use pg_runbook::Failure;
 use std::collections::BTreeMap;
 

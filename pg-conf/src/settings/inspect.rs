@@ -2,10 +2,11 @@
 
 use super::candidate::Candidate;
 use super::{Wanted, concerns, replication};
-use crate::catalogue::Catalogue;
-use crate::edits;
 use crate::running::{self, Running};
-use crate::{command_line, versions};
+use crate::settings::catalogue::Catalogue;
+use crate::settings::command_line;
+use crate::settings::edits;
+use crate::settings::versions;
 use pg_runbook::cluster::Cluster;
 use pg_runbook::configuration::judge::{self, Judge, Rejection};
 use pg_runbook::configuration::{Configuration, Located, cross_checks};

@@ -1,9 +1,9 @@
 //! From what was seen to what is to be done. Pure.
 
 use super::{Subject, World, replication};
-use crate::command_line;
-use crate::edits::{self, Edited};
 use crate::running::{self, Asked, Running};
+use crate::settings::command_line;
+use crate::settings::edits::{self, Edited};
 use pg_runbook::configuration::{Edit, Located};
 use pg_runbook::document::Change;
 use pg_runbook::invocation::shell_word;

@@ -3,8 +3,8 @@
 #![allow(clippy::disallowed_methods)] // The tests set their own scenery.
 
 use super::*;
-use crate::catalogue::Catalogue;
 use crate::running::{Live, Running, Snapshot};
+use crate::settings::catalogue::Catalogue;
 use pg_runbook::Code;
 use pg_runbook::configuration::Configuration;
 use pg_runbook::configuration::judge::Judge;

@@ -4,8 +4,8 @@
 //! not enforced, because its standbys are other people's files.
 
 use super::{Subject, Wanted, World};
-use crate::control_file::{self, Bound};
 use crate::running::Running;
+use crate::settings::control_file::{self, Bound};
 use pg_runbook::Failure;
 use pg_runbook::cluster::{Role, version};
 use pg_runbook::configuration::judge::Judge;

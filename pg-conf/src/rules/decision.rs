@@ -3,7 +3,7 @@
 //! What must always hold: the first rule that is for the login decides, as in `check_hba` of the server's `hba.c`; where
 //! an earlier one might be, nothing is taken for decided.
 
-use crate::hba_file::Match;
+use crate::rules::hba_file::Match;
 
 /// What the rules make of a login; rules by their place in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! `pg-conf set` and `pg-conf unset`: names and values as they were typed, turned into settings of this version.
 
 use crate::args::{SetArguments, UnsetArguments};
+use crate::settings::translation;
 use crate::settings::{self, Wanted, World};
-use crate::translation;
 use pg_runbook::{Failure, Run};
 
 /// `pg-conf set`

@@ -1,10 +1,10 @@
 //! `pg-conf disallow`: the rules that `allow` puts in, taken out again.
 
-use crate::access::{self, Request};
-use crate::allow::{Scene, Verdict};
 use crate::args::AccessArguments;
-use crate::hba_file::{HbaFile, Question};
-use crate::lookup::Lookup;
+use crate::rules::access::{self, Request};
+use crate::rules::allow::{Scene, Verdict};
+use crate::rules::hba_file::{HbaFile, Question};
+use crate::rules::lookup::Lookup;
 use crate::running;
 use pg_runbook::configuration::Edit;
 use pg_runbook::document::{Act, Change};
@@ -38,8 +38,9 @@ pub fn disallow(run: &mut Run, arguments: &AccessArguments) -> Result<(), Failur
 
 /// From the end, so that the lines above keep their numbers; told in the file's order.
 fn remove(file: &mut HbaFile, request: &Request) -> Result<Vec<(String, usize)>, Failure> {
-    let is_it =
-        |rule: &&&crate::hba_file::Rule| request.origins.iter().any(|origin| request.is_rule(rule, origin.as_ref()));
+    let is_it = |rule: &&&crate::rules::hba_file::Rule| {
+        request.origins.iter().any(|origin| request.is_rule(rule, origin.as_ref()))
+    };
     let rules = file.rules();
     let mut found: Vec<(String, usize)> = rules
         .iter()

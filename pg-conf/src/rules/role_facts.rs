@@ -2,7 +2,7 @@
 //!
 //! What must always hold: of a password only the kind of its verifier is asked, never the verifier.
 
-use crate::hba_file::Database;
+use crate::rules::hba_file::Database;
 use pg_runbook::Failure;
 use pg_runbook::server::Server;
 

@@ -2,7 +2,7 @@
 //!
 //! What must always hold: a method that lets in without a check says so plainly.
 
-use crate::hba_file::Rule;
+use crate::rules::hba_file::Rule;
 
 /// What the method of this rule does with a login as `login_name`.
 pub fn consequence(rule: &Rule, login_name: &str) -> String {
@@ -45,7 +45,7 @@ pub fn consequence(rule: &Rule, login_name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hba_file::HbaFile;
+    use crate::rules::hba_file::HbaFile;
 
     #[test]
     fn says_who_checks_what() {

@@ -1,9 +1,9 @@
 //! `pg-conf get`: settings as the files have them, and as the server runs with them. Changes nothing.
 
 use crate::args::GetArguments;
-use crate::command_line;
 use crate::running;
 use crate::settings::World;
+use crate::settings::command_line;
 use pg_runbook::cli::table;
 use pg_runbook::configuration::Located;
 use pg_runbook::configuration::judge::{self, Rejection};

@@ -2,9 +2,9 @@
 //!
 //! What must always hold: nothing here decides anything; it is said, and the work goes on.
 
-use crate::access::Request;
-use crate::hba_file::Rule;
-use crate::role_facts::{RoleFacts, Verifier};
+use crate::rules::access::Request;
+use crate::rules::hba_file::Rule;
+use crate::rules::role_facts::{RoleFacts, Verifier};
 use pg_runbook::server::Server;
 use pg_runbook::{Failure, Run};
 

@@ -4,7 +4,7 @@
 //! not at all where a document or a copy of it tells.
 
 use crate::args::MatchArguments;
-use crate::control_file;
+use crate::settings::control_file;
 use crate::settings::{self, Wanted, World};
 use pg_runbook::cluster::{self, Cluster, Role, version};
 use pg_runbook::document::Primary;

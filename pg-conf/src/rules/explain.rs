@@ -7,12 +7,13 @@
 mod answer;
 
 use crate::args::ExplainArguments;
-use crate::hba_file::{Database, Login, Origin, Record};
-use crate::hba_tree::{self, Found};
-use crate::lookup::Lookup;
-use crate::origin::From;
-use crate::role_facts::RoleFacts;
-use crate::{access, running};
+use crate::rules::access;
+use crate::rules::hba_file::{Database, Login, Origin, Record};
+use crate::rules::hba_tree::{self, Found};
+use crate::rules::lookup::Lookup;
+use crate::rules::origin::From;
+use crate::rules::role_facts::RoleFacts;
+use crate::running;
 use answer::{Answer, Scene};
 use ipnet::IpNet;
 use pg_runbook::cluster::Cluster;

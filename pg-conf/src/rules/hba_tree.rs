@@ -4,7 +4,7 @@
 //! which it is read: to come before it, a new rule has to stand above that line. `@files` are read, so that what comes
 //! out can be compared with a login.
 
-use crate::hba_file::{HbaFile, IncludeKind, Record, Word};
+use crate::rules::hba_file::{HbaFile, IncludeKind, Record, Word};
 use pg_runbook::{Attempt, Failure, durable_file};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

@@ -2,12 +2,12 @@
 //!
 //! What must always hold: what is shown comes from [`Decision`] and the answers it was made of, and from nothing else.
 
-use crate::decision::Decision;
-use crate::hba_file::{Database, Login, Match, Origin, Question, Record, Rule};
-use crate::hba_tree::Found;
-use crate::lookup::Lookup;
-use crate::methods;
-use crate::rules::Shown;
+use crate::rules::decision::Decision;
+use crate::rules::hba_file::{Database, Login, Match, Origin, Question, Record, Rule};
+use crate::rules::hba_tree::Found;
+use crate::rules::lookup::Lookup;
+use crate::rules::methods;
+use crate::rules::show::Shown;
 use ipnet::IpNet;
 use pg_runbook::cluster::Cluster;
 use serde::Serialize;
@@ -160,7 +160,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hba_file::HbaFile;
+    use crate::rules::hba_file::HbaFile;
 
     fn answer(rules: &str, address: &str, ssl: Option<bool>) -> Answer {
         let found = HbaFile::parse(rules.as_bytes(), 16).expanded_records(&mut |_| Ok(Vec::new()));

@@ -4,11 +4,13 @@
 //! method; a file that the running server would not load does not stay.
 
 use crate::args::AccessArguments;
-use crate::hba_file::{Address, Database, Kind, Login, Origin, Record, Rule, Word, format_rule};
 use crate::install::{self, Installed};
-use crate::origin::From;
-use crate::scratch::Scratch;
-use crate::{hba_tree, running, settings};
+use crate::rules::hba_file::{Address, Database, Kind, Login, Origin, Record, Rule, Word, format_rule};
+use crate::rules::hba_tree;
+use crate::rules::origin::From;
+use crate::rules::scratch::Scratch;
+use crate::running;
+use crate::settings;
 use pg_runbook::cluster::Cluster;
 use pg_runbook::cluster::postmaster;
 use pg_runbook::configuration::Edit;
@@ -125,7 +127,7 @@ impl Request {
         }
         for origin in &self.origins {
             let line = self.line(origin.as_ref())?;
-            let file = crate::hba_file::HbaFile::parse(line.as_bytes(), major);
+            let file = crate::rules::hba_file::HbaFile::parse(line.as_bytes(), major);
             if let [Record::Invalid { reason, .. }] = file.records() {
                 return Err(Failure::usage(format!(
                     "PostgreSQL {major} does not take {:?}",

@@ -3,7 +3,7 @@
 //!
 //! What must always hold: nothing is guessed: what can't be asked stays unknown, with what would have to be known.
 
-use crate::hba_file::{Match, Question, covers, is_host};
+use crate::rules::hba_file::{Match, Question, covers, is_host};
 use ipnet::IpNet;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;

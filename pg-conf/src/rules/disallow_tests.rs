@@ -1,7 +1,7 @@
 //! Which rules are taken out, and that nothing else is.
 
 use super::*;
-use crate::hba_file::HbaFile;
+use crate::rules::hba_file::HbaFile;
 use clap::Parser;
 
 fn request(words: &[&str]) -> Request {

@@ -2,8 +2,8 @@
 //!
 //! What must always hold: what is typed means what the same word means in the address column of a rule.
 
-use crate::hba_file::Origin;
-use crate::lookup;
+use crate::rules::hba_file::Origin;
+use crate::rules::lookup;
 use ipnet::IpNet;
 use pg_runbook::Failure;
 use std::net::IpAddr;

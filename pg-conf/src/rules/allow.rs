@@ -3,13 +3,13 @@
 //! What must always hold: no other line is moved or changed, and a `reject` that stands above is never passed by unless
 //! `--before` says so.
 
-use crate::access::{self, Request};
 use crate::args::AllowArguments;
-use crate::cautions::{self, Known};
-use crate::hba_file::{Answer, HbaFile, Match, Question, Record, Rule};
-use crate::hba_tree::{self, Found};
-use crate::lookup::Lookup;
-use crate::origin::From;
+use crate::rules::access::{self, Request};
+use crate::rules::cautions::{self, Known};
+use crate::rules::hba_file::{Answer, HbaFile, Match, Question, Record, Rule};
+use crate::rules::hba_tree::{self, Found};
+use crate::rules::lookup::Lookup;
+use crate::rules::origin::From;
 use crate::running;
 use pg_runbook::cluster::Cluster;
 use pg_runbook::configuration::Edit;
