@@ -5,7 +5,6 @@
 
 use crate::args::ServeArguments;
 use crate::running;
-use crate::serve::see_it_answer;
 use pg_runbook::cluster::{Cluster, State};
 use pg_runbook::configuration::history::{History, Step, What};
 use pg_runbook::configuration::{Edit, edit};
@@ -149,7 +148,7 @@ fn start(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArguments) -> Re
     cluster.refresh();
     run.set_cluster(cluster);
     started?;
-    see_it_answer(run, cluster, arguments)?;
+    running::see_it_answer(run, cluster, arguments)?;
     remember_start(run, cluster, &arguments.connection);
     run.change(Change::act("service", cluster.title(), START));
     Ok(())

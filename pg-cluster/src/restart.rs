@@ -7,7 +7,7 @@ use crate::args::{ConnectArguments, StopArguments};
 use crate::fall_back;
 use crate::readiness;
 use crate::running::{self, AttachedStandby};
-use crate::serve::{act, look_again, see_it_answer, start_down, take};
+use crate::serve::{act, look_again, start_down, take};
 use pg_runbook::cluster::{Cluster, postmaster};
 use pg_runbook::document::{Act, Needs};
 use pg_runbook::server::{ConnectionArguments, Server};
@@ -48,7 +48,7 @@ fn restart_running(run: &mut Run, cluster: &mut Cluster, arguments: &StopArgumen
         if let Err(failure) = look_again(run, cluster, restarted) {
             return Err(fall_back::after_restart(run, cluster, before.started, failure, &arguments.serve));
         }
-        see_it_answer(run, cluster, &arguments.serve)?;
+        running::see_it_answer(run, cluster, &arguments.serve)?;
         fall_back::remember_start(run, cluster, &arguments.serve.connection);
         see_it_in_force(run, cluster, &arguments.serve.connection)?;
     }

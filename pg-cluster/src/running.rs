@@ -1,10 +1,12 @@
-//! A cluster's running server, asked what it is to others.
+//! A cluster's running server, asked: whether it answers, when it started, what it is to others.
 
-use pg_runbook::cluster::Cluster;
+use crate::args::ServeArguments;
+use pg_runbook::cluster::{Cluster, postmaster};
 use pg_runbook::server::{ConnectionArguments, Server};
 use pg_runbook::standby::is_standby;
 use pg_runbook::{Failure, Run};
 use serde::Serialize;
+use std::time::Duration;
 
 /// One standby that a primary sends to (`pg_stat_replication`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +30,39 @@ pub fn connect(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArgu
     cluster.version = version.split_whitespace().next().map(str::to_owned);
     run.set_cluster(cluster);
     Ok(server)
+}
+
+/// A server that runs but can't be asked (authentication) is told of; one that doesn't answer is a failure.
+pub fn see_it_answer(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArguments) -> Result<(), Failure> {
+    let deadline = std::time::Instant::now() + arguments.timeout;
+    loop {
+        match connect(run, cluster, &arguments.connection) {
+            Ok(_) => return Ok(()),
+            // With hot_standby = off it says so in postmaster.pid, and answers nobody however long it is asked.
+            Err(_) if takes_nobody(cluster) => {
+                run.set_cluster(cluster);
+                run.warn(format!(
+                    "{} runs as a standby that takes no connections (hot_standby = off)",
+                    cluster.title()
+                ));
+                return Ok(());
+            }
+            Err(failure) if failure.code == pg_runbook::Code::GaveUp && std::time::Instant::now() < deadline => {
+                pg_runbook::signals::safe_point("while waiting for an answer")?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(failure) if failure.code == pg_runbook::Code::GaveUp => return Err(failure),
+            Err(failure) => {
+                run.set_cluster(cluster);
+                run.warn(format!("{} runs, but could not be asked: {failure}", cluster.title()));
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn takes_nobody(cluster: &Cluster) -> bool {
+    postmaster::look(&cluster.data_directory).process().is_some_and(|process| process.status == "standby")
 }
 
 /// When it started, in seconds since 1970.

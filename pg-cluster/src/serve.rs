@@ -3,11 +3,10 @@
 use crate::args::{Mode, ServeArguments, StopArguments};
 use crate::fall_back;
 use crate::running;
-use pg_runbook::cluster::{Cluster, Role, State, postmaster};
+use pg_runbook::cluster::{Cluster, Role, State};
 use pg_runbook::document::{Act, Change, Needs};
 use pg_runbook::service::{self, StopMode};
 use pg_runbook::{Failure, Level, Run, standby};
-use std::time::Duration;
 
 const START: Act = Act { plain: "start", past: "started" };
 const STOP: Act = Act { plain: "stop", past: "stopped" };
@@ -75,7 +74,7 @@ pub fn start_down(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArgumen
     if !run.check() {
         let started = service::start(cluster, arguments.timeout);
         look_again(run, cluster, started)?;
-        see_it_answer(run, cluster, arguments)?;
+        running::see_it_answer(run, cluster, arguments)?;
         fall_back::remember_start(run, cluster, &arguments.connection);
     }
     run.document.needs = Needs::default();
@@ -117,37 +116,4 @@ pub fn promote(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure>
     }
     act(run, &cluster, PROMOTE);
     Ok(())
-}
-
-/// A server that runs but can't be asked (authentication) is told of; one that doesn't answer is a failure.
-pub fn see_it_answer(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArguments) -> Result<(), Failure> {
-    let deadline = std::time::Instant::now() + arguments.timeout;
-    loop {
-        match running::connect(run, cluster, &arguments.connection) {
-            Ok(_) => return Ok(()),
-            // With hot_standby = off it says so in postmaster.pid, and answers nobody however long it is asked.
-            Err(_) if takes_nobody(cluster) => {
-                run.set_cluster(cluster);
-                run.warn(format!(
-                    "{} runs as a standby that takes no connections (hot_standby = off)",
-                    cluster.title()
-                ));
-                return Ok(());
-            }
-            Err(failure) if failure.code == pg_runbook::Code::GaveUp && std::time::Instant::now() < deadline => {
-                pg_runbook::signals::safe_point("while waiting for an answer")?;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Err(failure) if failure.code == pg_runbook::Code::GaveUp => return Err(failure),
-            Err(failure) => {
-                run.set_cluster(cluster);
-                run.warn(format!("{} runs, but could not be asked: {failure}", cluster.title()));
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn takes_nobody(cluster: &Cluster) -> bool {
-    postmaster::look(&cluster.data_directory).process().is_some_and(|process| process.status == "standby")
 }
