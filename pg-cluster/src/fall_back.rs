@@ -42,16 +42,14 @@ pub fn after_restart(
         return failure.hint(format!("it is down: pg-cluster start {}", cluster.option()));
     }
     let history = History::of(cluster);
-    let mut second_story =
-        "nothing is kept of what changed since the server had started, so there is no configuration \
-        to put back"
-            .to_owned();
+    let nothing = "nothing is kept of what changed since the server had started";
+    let mut second_story = format!("{nothing}, so there is no configuration to put back");
     for way in [Way::RestartSteps, Way::AllSteps, Way::Start] {
         match edits(&history, cluster, started, way).and_then(|back| put_back(run, &history, back)) {
             Ok(None) => {}
             Ok(Some(done)) => match start(run, cluster, arguments) {
                 Ok(()) => return back(run, cluster, failure, &done),
-                Err(second) => second_story = not_that_either(&second, &done),
+                Err(second) => second_story = not_that_either(run, &history, &second, &done),
             },
             Err(conflict) => second_story = format!("the configuration before it is not put back: {conflict}"),
         }
@@ -173,8 +171,25 @@ fn where_it_is(cluster: &Cluster, done: &PutBack) -> String {
     )
 }
 
-fn not_that_either(second: &Failure, done: &PutBack) -> String {
-    format!("with its configuration from {}, which is in place now, it does not start either: {second}", done.as_before)
+/// What did not help is taken back again: it is not the configuration, or not alone.
+fn not_that_either(run: &mut Run, history: &History, second: &Failure, done: &PutBack) -> String {
+    let in_place = match take_back(history, done) {
+        Ok(()) => {
+            for edit in &done.edits {
+                let change = Change::act("file", edit.path.display().to_string(), PUT_BACK);
+                run.change(change.remark("as the restart found it"));
+            }
+            "the newest is in place again".to_owned()
+        }
+        Err(third) => format!("the newest could not be put in place again ({third})"),
+    };
+    format!("with its configuration from {} it does not start either, so {in_place}: {second}", done.as_before)
+}
+
+fn take_back(history: &History, done: &PutBack) -> Result<(), Failure> {
+    let again: Vec<Edit> = done.edits.iter().rev().map(Edit::reversed).collect();
+    edit::put(&again)?;
+    history.forget(done.kept)
 }
 
 /// The same after a reload, where the server runs on with what it has in memory. What does not help is not kept.
@@ -189,8 +204,7 @@ pub fn after_reload(run: &mut Run, cluster: &Cluster, loaded: f64, failure: Fail
     if let Ok(errors) = service::configuration_errors(server)
         && !errors.is_empty()
     {
-        let again: Vec<Edit> = done.edits.iter().rev().map(Edit::reversed).collect();
-        return match edit::put(&again).and_then(|()| history.forget(done.kept)) {
+        return match take_back(&history, &done) {
             Ok(()) => failure,
             Err(second) => failure.because(second),
         };

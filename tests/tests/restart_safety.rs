@@ -22,6 +22,7 @@ on_the_machines_own!(
     of_a_server_that_was_not_seen_to_start_an_edit_by_hand_is_left_alone,
     without_a_kept_change_the_failure_says_so,
     a_configuration_that_failed_can_be_had_again,
+    what_is_not_the_configurations_fault_leaves_the_newest_in_place,
     standbys_are_shown_in_the_plan,
     a_reload_that_finds_errors_puts_the_old_file_back,
     a_reload_does_not_put_back_what_is_not_to_blame,
@@ -204,6 +205,26 @@ fn what_would_surely_not_start_is_refused_while_the_server_runs(sandbox: &Sandbo
     cluster.write("postgresql.conf", &good.0);
     assert_eq!((cluster.pid(), cluster.started()), before, "the same server all the time");
     cluster.tool("restart").run().success();
+}
+
+fn what_is_not_the_configurations_fault_leaves_the_newest_in_place(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let changed = set(&cluster, &["max_connections=37"]);
+    cluster.other_tool("pg-conf", "allow").args(["replicator", "--from", "192.0.2.7"]).run().success();
+    let newest = (cluster.read("postgresql.conf"), cluster.read("pg_hba.conf"));
+    // Without the first segment of its log of transactions no configuration helps.
+    let (there, hidden) = (cluster.data.join("pg_xact"), cluster.data.join("pg_xact.hidden"));
+    std::fs::rename(&there, &hidden).expect("hide it");
+    let restart = sandbox.tool("pg-cluster").args(["restart", "--mode", "immediate"]);
+    let failed = restart.after(&changed).run().expect_code(1);
+    let failed = failed.expect_error("it does not start either, so the newest is in place again");
+    assert_eq!(failed.typed().cluster.expect("a cluster").state, "down");
+    assert_eq!((cluster.read("postgresql.conf"), cluster.read("pg_hba.conf")), newest);
+    std::fs::rename(&hidden, &there).expect("show it again");
+    cluster.tool("start").run().success();
+    assert_eq!(cluster.sql("SHOW max_connections"), "37");
+    let listed = cluster.other_tool("pg-conf", "undo").arg("--list").run().success();
+    assert_eq!(listed.document["history"].as_array().map(Vec::len), Some(2), "{listed}");
 }
 
 fn standbys_are_shown_in_the_plan(sandbox: &Sandbox) {
