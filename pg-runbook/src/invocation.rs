@@ -8,7 +8,7 @@
 mod stream;
 
 use crate::failure::{Attempt, Failure};
-use crate::{owner, signals};
+use crate::{owner, signals, stderr};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -151,7 +151,7 @@ impl Invocation {
     /// failure that comes back ends the child.
     pub fn watch(&self, on_stderr: Watcher<'_>) -> Result<Completed, Failure> {
         if SHOW.load(Ordering::Relaxed) {
-            let _ = writeln!(std::io::stderr(), "$ {}", self.shown());
+            stderr::line(&format!("$ {}", self.shown()));
         }
         let mut wakeup = signals::Wakeup::new()?;
         let mut child = self.spawn()?;

@@ -16,6 +16,7 @@ pub mod server;
 pub mod service;
 pub mod signals;
 pub mod standby;
+mod stderr;
 
 pub use cli::Run;
 pub use cluster::Cluster;

@@ -7,6 +7,7 @@ use super::arguments::{CommonArguments, OutputForm};
 use super::{Run, Verb, step, success};
 use crate::document::Document;
 use crate::failure::{Code, Failure};
+use crate::stderr;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 pub(super) fn tell(tool: &str, common: &CommonArguments, text: &str) {
     if !common.quiet {
-        let _ = writeln!(std::io::stderr(), "{tool}: {text}");
+        stderr::line(&format!("{tool}: {text}"));
     }
 }
 
@@ -63,7 +64,7 @@ pub(super) fn fail_early(command: &clap::Command, tool: &str, arguments: &[OsStr
 
 /// Hands a failed upstream document on as it is.
 pub(super) fn pass_on(tool: &str, common: &CommonArguments, upstream: &Document) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "{tool}: error: {} failed before; nothing was done here", upstream.tool);
+    stderr::line(&format!("{tool}: error: {} failed before; nothing was done here", upstream.tool));
     let text = common.output.map_or_else(|| std::io::stdout().is_terminal(), |form| form == OutputForm::Text);
     if !text {
         let _ = write(&upstream.to_json());
@@ -94,7 +95,7 @@ fn write(text: &str) -> std::io::Result<()> {
 
 fn lost(tool: &str, error: &std::io::Error, changed: bool) -> ExitCode {
     let done = if changed { "what was asked for was done" } else { "nothing was changed" };
-    let _ = writeln!(std::io::stderr(), "{tool}: error: write the document on standard output: {error}; {done}");
+    stderr::line(&format!("{tool}: error: write the document on standard output: {error}; {done}"));
     Code::Failed.into()
 }
 
@@ -104,6 +105,6 @@ fn explain(tool: &str, failure: &Failure) {
     let causes = failure.causes.iter().filter(|cause| !cause.is_empty());
     lines.extend(causes.map(|cause| format!("detail: {}", cause.replace('\n', "\n    "))));
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
-    let text: String = lines.iter().flat_map(|line| [tool, ": ", line, "\n"]).collect();
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let lines: Vec<String> = lines.iter().map(|line| format!("{tool}: {line}")).collect();
+    stderr::line(&lines.join("\n"));
 }

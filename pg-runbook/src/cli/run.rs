@@ -12,8 +12,9 @@ use crate::lock::Lock;
 use crate::owner;
 use crate::secret::Secret;
 use crate::server::{ConnectionArguments, Defaults, Server};
+use crate::stderr;
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Handed to every verb.
@@ -87,7 +88,7 @@ impl Run {
     /// A line for people on stderr.
     pub fn say(&self, text: &str) {
         if !self.common.quiet {
-            let _ = writeln!(std::io::stderr(), "{}: {text}", self.tool);
+            stderr::line(&format!("{}: {text}", self.tool));
         }
     }
 
