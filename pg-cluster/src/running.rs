@@ -75,7 +75,7 @@ pub fn started(server: &mut Server) -> Result<f64, Failure> {
 pub fn attached_standbys(server: &mut Server) -> Result<Vec<AttachedStandby>, Failure> {
     let here = if is_standby(server)? { "pg_last_wal_replay_lsn()" } else { "pg_current_wal_lsn()" };
     let query = format!(
-        "SELECT usename::text, client_addr::text, application_name, state, pg_wal_lsn_diff({here}, replay_lsn)::bigint
+        "SELECT usename::text, host(client_addr), application_name, state, pg_wal_lsn_diff({here}, replay_lsn)::bigint
          FROM pg_stat_replication ORDER BY application_name, pid"
     );
     let rows = server.query(&query, &[])?;

@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments) -> Outcome<()> {
 
 fn play(ground: &Ground, stage: &mut Stage, arguments: &Arguments) -> Outcome<()> {
     make_primary(ground, stage, arguments.scale)?;
-    println!("\n(about {} MB are in it, and pgbench goes on writing)", arguments.scale * 15);
+    println!("\n(about {} MB are in it)", arguments.scale * 15);
 
     stage.title("2. The primary's side of the runbook, one pipeline");
     Stage::note(
@@ -61,8 +61,9 @@ fn play(ground: &Ground, stage: &mut Stage, arguments: &Arguments) -> Outcome<()
 
     stage.title("3. The standby's side, one pipeline");
     Stage::note(
-        "The password file tried by a real login, a new cluster, the primary's bounds, the copy, and the start.",
+        "The password file tried by a real login, a new cluster, the primary's bounds, the copy, and the start, while clients\nwrite to the primary.",
     );
+    stage.background(&format!("pgbench -n -c 2 -R 100 -T 600 {}", ground.place(ground.primary_port)))?;
     let standby_side = standby_pipeline(ground);
     let standby = stage.document(&standby_side)?;
     stage.told(&standby);
@@ -82,7 +83,16 @@ fn play(ground: &Ground, stage: &mut Stage, arguments: &Arguments) -> Outcome<()
         }
     }
     println!("\nNothing changed, nothing restarted, nothing copied.");
-    Ok(())
+
+    stage.title("7. A change that would have left the primary down");
+    survive_a_bad_change(ground, stage)
+}
+
+fn survive_a_bad_change(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
+    Stage::note("A library that isn't there: the server's own parser takes it, and the server fails when it starts.");
+    stage.fails("pg-conf set shared_preload_libraries=no_such_library -D primary | pg-cluster restart", 1)?;
+    stage.plainly(&format!("psql -Atc \"SHOW shared_preload_libraries\" {}", ground.place(ground.primary_port)))?;
+    stage.plainly("pg-conf undo --list -D primary --no-input --output text")
 }
 
 fn make_primary(ground: &Ground, stage: &mut Stage, scale: u32) -> Outcome<()> {
@@ -92,8 +102,7 @@ fn make_primary(ground: &Ground, stage: &mut Stage, scale: u32) -> Outcome<()> {
     stage.told(&made);
     let place = ground.place(ground.primary_port);
     stage.plainly(&format!("pgbench -i -q -s {scale} {place}"))?;
-    stage.plainly(&format!("psql -qc \"GRANT SELECT ON pgbench_branches TO PUBLIC\" {place}"))?;
-    stage.background(&format!("pgbench -n -c 2 -R 100 -T 600 {place}"))
+    stage.plainly(&format!("psql -qc \"GRANT SELECT ON pgbench_branches TO PUBLIC\" {place}"))
 }
 
 fn primary_pipeline(ground: &Ground) -> String {

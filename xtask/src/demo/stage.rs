@@ -4,7 +4,7 @@ use super::Outcome;
 use super::ground::Ground;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Instant;
 
 /// Runs commands before an audience.
@@ -82,7 +82,19 @@ impl<'a> Stage<'a> {
         println!("  → {message} ({changed} of {} steps changed something, {:.1} s)", self.tools, self.took);
     }
 
+    /// A pipeline that is to fail with this exit code.
+    pub fn fails(&mut self, command: &str, code: i32) -> Outcome<()> {
+        let (_, status) = self.attempt(command)?;
+        println!("  → {status}");
+        if status.code() == Some(code) { Ok(()) } else { Err(format!("it ended with {status}, not with {code}")) }
+    }
+
     fn perform(&mut self, command: &str) -> Outcome<String> {
+        let (said, status) = self.attempt(command)?;
+        if status.success() { Ok(said) } else { Err(format!("it ended with {status}")) }
+    }
+
+    fn attempt(&mut self, command: &str) -> Outcome<(String, ExitStatus)> {
         if let Some(signal) = pg_runbook::signals::arrived() {
             return Err(format!("{signal} arrived"));
         }
@@ -104,6 +116,6 @@ impl<'a> Stage<'a> {
         let status = child.wait().map_err(|error| format!("wait for {command:?}: {error}"))?;
         self.took = begun.elapsed().as_secs_f64();
         self.tools = command.split('|').count();
-        if status.success() { Ok(said) } else { Err(format!("it ended with {status}")) }
+        Ok((said, status))
     }
 }
