@@ -6,7 +6,7 @@
 use crate::cluster::{programs, version};
 use crate::document::Primary;
 use crate::failure::{Code, Failure};
-use crate::invocation::{Completed, Invocation};
+use crate::invocation::{Completed, Invocation, shell_word};
 use crate::server::{ConnectionArguments, Defaults, SslMode, Target};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -133,11 +133,44 @@ impl Walsender {
         Ok(Some(said.lines().next().is_some_and(|line| line.starts_with("physical"))))
     }
 
+    /// Logs in twice at once, and where `slot` says so makes a slot that ends with the login: what a base backup will
+    /// need. psql leaves its first connection only when it has the second.
+    pub fn rehearse(&self, slot: bool) -> Result<(), Failure> {
+        let mut commands = vec![
+            "IDENTIFY_SYSTEM".to_owned(),
+            format!("\\connect -reuse-previous=off {}", meta_word(&self.conninfo())),
+            "IDENTIFY_SYSTEM".to_owned(),
+        ];
+        if slot {
+            let name = format!("pg_runbook_rehearsal_{}", std::process::id());
+            commands.push(format!("CREATE_REPLICATION_SLOT {name} TEMPORARY PHYSICAL"));
+        }
+        self.ask(&commands).map(drop)
+    }
+
+    /// Makes a physical slot that keeps WAL from now on; `false` where one of this name is there.
+    pub fn create_slot(&self, name: &str) -> Result<bool, Failure> {
+        match self.ask(&[format!("CREATE_REPLICATION_SLOT {name} PHYSICAL RESERVE_WAL")]) {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.causes.iter().any(|cause| cause.contains("already exists")) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Drops a slot that nobody uses.
+    pub fn drop_slot(&self, name: &str) -> Result<(), Failure> {
+        self.ask(&[format!("DROP_REPLICATION_SLOT {name}")]).map(drop)
+    }
+
+    fn conninfo(&self) -> String {
+        format!("{} replication=true", self.target.conninfo())
+    }
+
     fn ask(&self, commands: &[String]) -> Result<String, Failure> {
         let invocation = commands.iter().fold(
             Invocation::new(&self.psql)
                 .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"])
-                .arg(format!("{} replication=true", self.target.conninfo())),
+                .arg(self.conninfo()),
             |invocation, command| invocation.arg("-c").arg(command),
         );
         let completed = invocation.outcome()?;
@@ -156,8 +189,8 @@ impl Walsender {
         let said = completed.stderr.trim();
         let (role, place) = (&self.target.user, self.place());
         let failure = Failure::failed(format!("replication login of {role} at {place} failed")).because(said);
-        let file =
-            self.target.passfile.as_ref().map(|file| format!(" --passfile {}", file.display())).unwrap_or_default();
+        let file = self.target.passfile.as_ref().map(|file| format!(" --passfile {}", shell_word(file.as_os_str())));
+        let file = file.unwrap_or_default();
         let set = format!("pg-pass set -h {} -p {} -U {role}{file}", self.target.host, self.target.port);
         if said.contains("password authentication failed") || said.contains("no password supplied") {
             return failure.hint(set);
@@ -167,6 +200,11 @@ impl Walsender {
         }
         if said.contains("rejects replication connection") {
             return failure.hint("on the primary: pg-conf rules, and look for the reject rule");
+        }
+        if let Some(setting) = exhausted(said) {
+            return failure.hint(format!(
+                "on the primary: pg-conf get {setting}, and with a larger N: pg-conf set {setting}=N | pg-cluster restart"
+            ));
         }
         if said.contains("start WAL sender") || said.contains("start walsender") || said.contains("does not exist") {
             return failure.hint(format!("on the primary: pg-role ensure {role}"));
@@ -191,6 +229,23 @@ impl Walsender {
         }
         failure.because(invocation.shown())
     }
+}
+
+/// The setting that limits what the primary has no more of.
+fn exhausted(said: &str) -> Option<&'static str> {
+    let words = [
+        ("max_wal_senders", "max_wal_senders"),
+        ("max_replication_slots", "max_replication_slots"),
+        ("all replication slots are in use", "max_replication_slots"),
+        ("too many clients", "max_connections"),
+        ("remaining connection slots", "max_connections"),
+    ];
+    words.iter().find(|(words, _)| said.contains(words)).map(|(_, setting)| *setting)
+}
+
+/// An argument as psql's own commands take it.
+fn meta_word(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
@@ -223,5 +278,10 @@ mod tests {
         let identity = parse_identity("7301234567890123456|3|0/3000148|\n").unwrap();
         assert_eq!((identity.system_identifier.as_str(), identity.timeline), ("7301234567890123456", 3));
         assert_eq!(parse_identity("nonsense"), None);
+    }
+
+    #[test]
+    fn a_word_for_psqls_own_commands_survives_quotes_and_backslashes() {
+        assert_eq!(meta_word(r#"passfile='it\'s a "file"'"#), r#""passfile='it\'s a ""file""'""#);
     }
 }

@@ -24,6 +24,12 @@ pub fn reads_replication_slots(major: u32) -> bool {
     major >= 15
 }
 
+/// Whether a base backup comes with a manifest of its files, and `pg_verifybackup` with the server.
+#[must_use]
+pub fn makes_manifests(major: u32) -> bool {
+    major >= 13
+}
+
 /// The settings that a hot standby must not be below.
 #[must_use]
 pub fn standby_bounds(major: u32) -> Vec<&'static str> {
