@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use crate::options::{self, TablespaceMapping};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pg_runbook::cli::CommonArguments;
 use pg_runbook::cli::arguments::seconds;
@@ -88,21 +89,36 @@ pub struct FetchArguments {
     /// The password file [default: the document's, else the owner's ~/.pgpass]
     #[arg(long, value_name = "FILE")]
     pub passfile: Option<PathBuf>,
-    /// Have the standby use this replication slot, which must exist; '' is none [default: the document's, else its own]
-    #[arg(short = 'S', long, value_name = "SLOT")]
+    /// Have the standby use this replication slot; '' is none [default: the document's, else its own]
+    #[arg(short = 'S', long, value_name = "SLOT", value_parser = options::slot)]
     pub slot: Option<String>,
+    /// Make that slot where it is not there; it is dropped again where no copy comes of it
+    #[arg(short = 'C', long)]
+    pub create_slot: bool,
     /// How the primary makes its checkpoint
     #[arg(short, long, value_name = "MODE", default_value = "fast")]
     pub checkpoint: Checkpoint,
     /// Copy no faster than this, as for `pg_basebackup` (such as 50M)
-    #[arg(short = 'r', long, value_name = "RATE")]
+    #[arg(short = 'r', long, value_name = "RATE", value_parser = options::max_rate)]
     pub max_rate: Option<String>,
+    /// Have the primary compress what it sends (15 and later): gzip, lz4 or zstd, such as zstd:1; for slow links
+    #[arg(short = 'Z', long, value_name = "METHOD[:DETAIL]", value_parser = options::compression)]
+    pub compress: Option<String>,
+    /// How the write-ahead log of the copy's own time comes
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "stream")]
+    pub wal_method: WalMethod,
     /// Put a tablespace of the primary elsewhere on this host
-    #[arg(short = 'T', long, value_name = "OLDDIR=NEWDIR")]
-    pub tablespace_mapping: Vec<String>,
+    #[arg(short = 'T', long, value_name = "OLDDIR=NEWDIR", value_parser = options::tablespace_mapping)]
+    pub tablespace_mapping: Vec<TablespaceMapping>,
     /// Put the copy's write-ahead log here
     #[arg(long, value_name = "DIRECTORY")]
     pub waldir: Option<PathBuf>,
+    /// How far the copy is compared with its manifest (13 and later)
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    pub verify: Verification,
+    /// How the copy's progress is told on standard error
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub progress: ProgressForm,
 }
 
 /// How to swap.
@@ -120,4 +136,35 @@ pub enum Checkpoint {
     Fast,
     /// Spread over `checkpoint_completion_target`, which can take minutes
     Spread,
+}
+
+/// How the write-ahead log that is written during the copy gets into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WalMethod {
+    /// By a second connection, while the files are copied
+    Stream,
+    /// At the end, as files; the primary must still have them then
+    Fetch,
+}
+
+/// How far a copy is compared with its manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Verification {
+    /// Each file's checksum, which reads all of it again
+    Full,
+    /// Names, sizes and the write-ahead log
+    Sizes,
+    /// Not at all
+    None,
+}
+
+/// The forms of progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressForm {
+    /// A bar on a terminal, elsewhere a line now and then
+    Text,
+    /// One JSON object a line
+    Json,
+    /// None
+    None,
 }

@@ -3,20 +3,21 @@
 //! What must always hold: the data directory and its server are not touched; a copy gets its final name only when it is
 //! complete and could not come up as a primary.
 
-use crate::args::{Checkpoint, FetchArguments, FetchVerb};
-use crate::inspect::{self, Source, Standing};
+use crate::args::{FetchArguments, FetchVerb};
+use crate::copy::copy;
+use crate::inspect::{Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
-use crate::progress::{self, Bar};
-use crate::{own_files, prepare, standby_settings};
-use nix::sys::statvfs::statvfs;
-use pg_runbook::cluster::{major_of, programs, system_identifier};
+use crate::room::Part;
+use crate::source::Source;
+use crate::verify::{self, Verified};
+use crate::{destinations, own_files, preflight, prepare, slot, standby_settings};
+use pg_runbook::cluster::{major_of, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
-use pg_runbook::invocation::{Completed, Invocation, last_lines, shell_word};
-use pg_runbook::server::parameters::quote_value;
-use pg_runbook::{Attempt, Cluster, Failure, Run, durable_file};
-use std::path::Path;
+use pg_runbook::{Cluster, Failure, Run, durable_file};
+use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 const FETCH: Act = Act { plain: "fetch a copy of", past: "fetched a copy of" };
@@ -27,50 +28,90 @@ pub fn fetch(run: &mut Run, arguments: &FetchVerb) -> Result<(), Failure> {
     if prepare::only_planned(run, &cluster) {
         return Ok(());
     }
-    let source = Source::find(run, &cluster, &arguments.fetch)?;
-    source.refuse_itself(&cluster)?;
-    if inspect::judge(run, &mut cluster, source.system_identifier(), &arguments.replaced)? == Standing::Streams {
+    let situation = Situation::look(run, &mut cluster, &arguments.fetch, &arguments.replaced)?;
+    if situation.standing() == Some(&Standing::Streams) {
         run.message(format!(
             "{} already streams from this primary; nothing to fetch (--force fetches all the same)",
             cluster.title()
         ));
         return Ok(());
     }
-    bring(run, &cluster, &places, &source, &arguments.fetch)?;
+    bring(run, &cluster, &places, situation, &arguments.fetch)?;
     let verb = if run.check() { "would be fetched" } else { "is ready" };
     run.message(format!("a copy for {} {verb}: {}", cluster.title(), places.incoming().display()));
     Ok(())
 }
 
-/// Brings a complete copy to [`Places::incoming`]; with `--check` only says so.
+/// Brings a complete copy to [`Places::incoming`], where nothing stands in its way; with `--check` only says so.
 pub fn bring(
     run: &mut Run,
     cluster: &Cluster,
     places: &Places,
-    source: &Source,
+    situation: Situation,
     arguments: &FetchArguments,
-) -> Result<(), Failure> {
-    source.refuse_what_does_not_fit(cluster)?;
-    places::refuse_a_parent_out_of_reach(cluster, places)?;
-    inspect::refuse_what_cannot_be_exchanged(cluster, places, arguments)?;
-    inspect::refuse_what_would_promote(cluster)?;
-    inspect::check_bounds(run, cluster, source)?;
+) -> Result<Source, Failure> {
+    let (source, parts) = preflight::pass(run, cluster, places, situation, arguments)?;
     let change = Change::act("base_backup", source.target.address(), FETCH).at(places.incoming(), None);
     if run.check() {
+        if let Some(slot) = slot::plan(&source, arguments) {
+            run.change(slot);
+        }
         run.change(change);
-        return Ok(());
+        return Ok(source);
     }
     let begun = Instant::now();
-    clear(run, places)?;
+    // Before what was cut off is removed: a process that was cut off with it may still write under its name.
     let partial = places.next_partial(SystemTime::now());
-    durable_file::make_owners_folder(&partial)?;
-    let copied =
-        copy(run, cluster, &partial, source, arguments).and_then(|()| make_standby(cluster, places, &partial, source));
-    if let Err(failure) = copied {
-        remove(places, &partial)?;
-        return Err(failure);
+    clear(run, places)?;
+    let slot = slot::make(&source, arguments)?;
+    let (bytes, verified) = complete(run, cluster, places, &parts, &partial, &source, arguments)
+        .map_err(|failure| slot::take_back(&source, slot.as_ref(), failure))?;
+    if let Some(slot) = slot {
+        run.change(slot);
     }
-    let bytes = size(&partial);
+    let seconds = verify::rounded(begun);
+    let fact = json!({ "directory": places.incoming(), "bytes": bytes, "seconds": seconds, "verified": verified });
+    run.fact("fetch", &fact);
+    run.change(change.remark(format!("{} MB in {seconds:.1} s, {}", bytes / 1_000_000, verified.remark())));
+    Ok(source)
+}
+
+/// The copy under its final name: its size, and what was compared of it. What a failed one left is removed.
+fn complete(
+    run: &mut Run,
+    cluster: &Cluster,
+    places: &Places,
+    parts: &[Part],
+    partial: &Path,
+    source: &Source,
+    arguments: &FetchArguments,
+) -> Result<(u64, Verified), Failure> {
+    let outside: Vec<PathBuf> = parts.iter().skip(1).map(|part| part.folder.clone()).collect();
+    destinations::write_down(places, &outside)?;
+    durable_file::make_owners_folder(partial)?;
+    match fill(run, cluster, places, parts, partial, source, arguments) {
+        // From here on its links tell.
+        Ok(done) => destinations::forget(places).map(|()| done),
+        Err(failure) => match clear(run, places) {
+            Ok(()) => Err(failure),
+            Err(second) => Err(failure.because(format!("and what it left could not be removed: {second}"))),
+        },
+    }
+}
+
+fn fill(
+    run: &mut Run,
+    cluster: &Cluster,
+    places: &Places,
+    parts: &[Part],
+    partial: &Path,
+    source: &Source,
+    arguments: &FetchArguments,
+) -> Result<(u64, Verified), Failure> {
+    copy(run, cluster, parts, partial, source, arguments)?;
+    let verified = verify::verify(run, cluster.major, partial, arguments.verify)?;
+    make_standby(cluster, places, partial, source)?;
+    let bytes = size(partial);
     let marker = Marker {
         system_identifier: source.system_identifier().to_owned(),
         timeline: source.primary.timeline.unwrap_or_default(),
@@ -79,143 +120,25 @@ pub fn bring(
         bytes,
         started: false,
     };
-    marker.put(&partial)?;
-    durable_file::sync(&partial)?;
-    places::in_parent(places, || durable_file::rename(&partial, &places.incoming()))?;
-    let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    run.fact("fetch", &serde_json::json!({ "directory": places.incoming(), "bytes": bytes, "seconds": seconds }));
-    run.change(change.remark(format!("{} MB in {seconds:.1} s", bytes / 1_000_000)));
-    Ok(())
+    marker.put(partial)?;
+    durable_file::sync(partial)?;
+    places::in_parent(places, || durable_file::rename(partial, &places.incoming()))?;
+    Ok((bytes, verified))
 }
 
-/// Only what this project made is removed: a copy cut off, and one that was never installed.
+/// Only what this project made is removed: copies cut off, one that was never installed, and what of them lies outside;
+/// that last, so that no copy under its final name ever lacks a part.
 fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
+    let outside = destinations::leftovers(places)?;
+    destinations::write_down(places, &outside)?;
     let cut_off = places.partial().into_iter().map(|folder| (folder, "a copy that was cut off"));
-    for (folder, what) in cut_off.chain([(places.incoming(), "an earlier copy")]) {
+    for (folder, what) in [(places.incoming(), "an earlier copy")].into_iter().chain(cut_off) {
         if folder.exists() {
             run.say(&format!("removing {what}: {}", folder.display()));
-            remove(places, &folder)?;
+            places::in_parent(places, || durable_file::remove_tree(&folder))?;
         }
     }
-    Ok(())
-}
-
-/// A copy, and the write-ahead log that was put elsewhere for it (`--waldir`, into a folder that was new or empty).
-fn remove(places: &Places, copy: &Path) -> Result<(), Failure> {
-    let link = copy.join("pg_wal");
-    let elsewhere = std::fs::read_link(&link).ok().filter(|folder| folder.is_absolute() && holds_only_wal(folder));
-    if let Some(folder) = elsewhere
-        && std::fs::canonicalize(&folder).ok() != std::fs::canonicalize(places.data.join("pg_wal")).ok()
-    {
-        durable_file::empty_folder(&folder)?;
-        // The folder above may be root's; an empty one is as good as none.
-        let _ = durable_file::remove_empty_folder(&folder);
-    }
-    places::in_parent(places, || durable_file::remove_tree(copy))
-}
-
-/// Segments (24 hexadecimal digits, `.partial`, `.backup`), timeline histories and folders of the server's own.
-fn holds_only_wal(folder: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    entries.flatten().all(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let number = name.split('.').next().unwrap_or_default();
-        matches!(name.as_str(), "archive_status" | "summaries")
-            || matches!(number.len(), 8 | 24) && number.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
-}
-
-fn copy(
-    run: &Run,
-    cluster: &Cluster,
-    partial: &Path,
-    source: &Source,
-    arguments: &FetchArguments,
-) -> Result<(), Failure> {
-    let (program, _) = programs::client("pg_basebackup", cluster.major)?;
-    let checkpoint = match arguments.checkpoint {
-        Checkpoint::Fast => "fast",
-        Checkpoint::Spread => "spread",
-    };
-    let mut invocation = Invocation::new(program)
-        .with_its_children()
-        .args([
-            "--wal-method=stream",
-            "--no-password",
-            "--progress",
-            "--checkpoint",
-            checkpoint,
-            "--dbname",
-            &way(source),
-            "--pgdata",
-        ])
-        .arg(partial);
-    if let Some(slot) = source.slot.as_ref().filter(|_| !source.slot_is_busy) {
-        invocation = invocation.args(["--slot", slot]);
-    }
-    if let Some(rate) = &arguments.max_rate {
-        invocation = invocation.args(["--max-rate", rate]);
-    }
-    if let Some(folder) = &arguments.waldir {
-        invocation = invocation.arg("--waldir").arg(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
-    }
-    invocation = arguments
-        .tablespace_mapping
-        .iter()
-        .fold(invocation, |invocation, mapping| invocation.args(["--tablespace-mapping", mapping]));
-    let free = free_bytes(partial)?;
-    let bar = Bar::new(run.common.quiet);
-    let mut other_lines = String::new();
-    let mut expected = 0;
-    let completed = invocation.watch(&mut |line| {
-        let Some(progress) = progress::parse(line) else {
-            other_lines.push_str(line);
-            other_lines.push('\n');
-            return Ok(());
-        };
-        bar.show(progress);
-        expected = progress.total;
-        if progress.total > free { Err(too_large(cluster, partial, progress.total, free)) } else { Ok(()) }
-    })?;
-    drop(bar);
-    if completed.status.success() {
-        return Ok(());
-    }
-    let told = Completed { stderr: other_lines, ..completed };
-    if told.stderr.contains("No space left on device") {
-        // A small copy is at its end before it says how large it is; then the old one is the measure.
-        let needed = if expected == 0 { size(&cluster.data_directory) } else { expected };
-        return Err(too_large(cluster, partial, needed, free).because(last_lines(&told.stderr, 3)));
-    }
-    Err(invocation.failure(&told).while_doing(format!(
-        "the copy from {} failed; {} is untouched",
-        source.target.address(),
-        cluster.title()
-    )))
-}
-
-/// The replication connection, without a database: `pg_basebackup` names its own.
-fn way(source: &Source) -> String {
-    let pairs = source.target.parameters().into_iter().filter(|(key, _)| *key != "dbname");
-    pairs.map(|(key, value)| format!("{key}={}", quote_value(&value))).collect::<Vec<_>>().join(" ")
-}
-
-fn too_large(cluster: &Cluster, partial: &Path, total: u64, free: u64) -> Failure {
-    let folder = shell_word(partial.parent().unwrap_or(partial).as_os_str());
-    let megabytes = |bytes: u64| bytes / 1_000_000;
-    Failure::refused(format!(
-        "the copy needs {} MB and the WAL that is written meanwhile, and {} MB are free beside {}",
-        megabytes(total),
-        megabytes(free),
-        partial.display()
-    ))
-    .because("the old directory is kept until the new one streams, so both must fit")
-    .hint(format!("df -h {folder}; and what may be removed there: pg-basebackup-swap status {}", cluster.option()))
-}
-
-fn free_bytes(folder: &Path) -> Result<u64, Failure> {
-    let found = statvfs(folder).attempt(|| format!("ask how much is free beside {folder:?}"))?;
-    Ok(found.blocks_available() * found.fragment_size())
+    destinations::empty(places, &outside)
 }
 
 /// The standby's own configuration, the way to its primary, and the signal; then all that must be so is looked at.

@@ -5,111 +5,12 @@
 
 use crate::args::{FetchArguments, ReplacedArguments};
 use crate::places::{Places, mount_points};
+use crate::source::{self, Source};
 use crate::{standby_settings, streaming};
 use pg_runbook::cluster::{Role, contents, programs, version};
 use pg_runbook::configuration::{ConfFile, EntryKind};
-use pg_runbook::document::Primary;
 use pg_runbook::invocation::{Invocation, shell_word};
-use pg_runbook::replication::{self, Walsender};
-use pg_runbook::server::{Defaults, Target};
-use pg_runbook::{Cluster, Failure, Run, durable_file, standby};
-
-/// The primary as its walsender describes it, and the way there.
-pub struct Source {
-    /// How it was reached, and how the standby will reach it.
-    pub target: Target,
-    /// What it said.
-    pub primary: Primary,
-    /// The slot that the standby is to use.
-    pub slot: Option<String>,
-    /// Whether the old standby uses it while the copy is fetched: the copy then has a temporary one.
-    pub slot_is_busy: bool,
-}
-
-impl Source {
-    /// Finds it by the command line and the document, and asks it.
-    pub fn find(run: &mut Run, cluster: &Cluster, arguments: &FetchArguments) -> Result<Self, Failure> {
-        let owner = cluster.owner()?;
-        let defaults = Defaults { home: Some(owner.home), user: Some(owner.name), ..Defaults::default() };
-        let told = run.document.primary.clone();
-        let told = told.as_ref();
-        let mut target = replication::target(&arguments.connection, told, &defaults)?;
-        if let Some(file) = &arguments.passfile {
-            target.passfile = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()));
-        }
-        let primary = Walsender::new(target.clone())?.describe()?;
-        let slot = arguments.slot.clone().or_else(|| told.and_then(|told| told.slot.clone()));
-        let slot = slot.filter(|slot| !slot.is_empty());
-        let expected = told.and_then(|told| told.system_identifier.clone());
-        if let (Some(expected), Some(found)) = (expected, &primary.system_identifier)
-            && expected != *found
-        {
-            return Err(Failure::refused(format!("another system answers at {}: {found}", target.address()))
-                .because(format!("the document's primary has the system identifier {expected}"))
-                .hint("advertise the primary anew: pg-cluster advertise --host HOST"));
-        }
-        let mut source = Self { target, primary, slot, slot_is_busy: false };
-        let own = own_slot(cluster)?;
-        let same = cluster.system_identifier.is_some() && cluster.system_identifier == source.primary.system_identifier;
-        if arguments.slot.is_none() && source.slot.is_none() && same {
-            source.keep_slot(run, cluster, own.as_deref())?;
-        }
-        source.slot_is_busy = source.slot == own && cluster.has_process();
-        Ok(source)
-    }
-
-    /// A slot that nobody uses any more keeps the primary's WAL until its disk is full, so the standby's own stays.
-    fn keep_slot(&mut self, run: &mut Run, cluster: &Cluster, own: Option<&str>) -> Result<(), Failure> {
-        let Some(own) = own else { return Ok(()) };
-        if Walsender::new(self.target.clone())?.has_slot(own, self.primary.major.unwrap_or_default())? == Some(false) {
-            run.warn(format!("{} used the replication slot {own:?}, which the primary doesn't have", cluster.title()));
-        } else {
-            self.slot = Some(own.to_owned());
-        }
-        Ok(())
-    }
-
-    /// The primary's system identifier.
-    #[must_use]
-    pub fn system_identifier(&self) -> &str {
-        self.primary.system_identifier.as_deref().unwrap_or_default()
-    }
-
-    /// A standby of itself would stream, and from nobody.
-    pub fn refuse_itself(&self, cluster: &Cluster) -> Result<(), Failure> {
-        let answers = self.target.is_here() && self.target.port == cluster.port && cluster.has_process();
-        // A primary is refused as one, by name or not.
-        if !answers || cluster.role != Some(Role::Standby) {
-            return Ok(());
-        }
-        Err(Failure::refused(format!("{} can't be a copy of itself", cluster.title()))
-            .because(format!("it is what answers at {}", self.target.address()))
-            .hint("name the primary: -h HOST -p PORT; or another cluster: -D DIRECTORY"))
-    }
-
-    /// What must fit before a copy is worth beginning.
-    pub fn refuse_what_does_not_fit(&self, cluster: &Cluster) -> Result<(), Failure> {
-        let major = self.primary.major.unwrap_or_default();
-        if major != cluster.major {
-            return Err(Failure::refused(format!(
-                "{} is of version {}, the primary of {major}",
-                cluster.title(),
-                cluster.major
-            ))
-            .hint(format!("pg-cluster create {major}/NAME, for a standby of the primary's version")));
-        }
-        let Some(slot) = &self.slot else { return Ok(()) };
-        if !slot.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) {
-            return Err(Failure::usage(format!("{slot:?} can't be a replication slot's name"))
-                .because("it has lower-case letters, digits and underscores only"));
-        }
-        if Walsender::new(self.target.clone())?.has_slot(slot, major)? == Some(false) {
-            return Err(Failure::refused(format!("the primary has no physical replication slot {slot:?}"))
-                .hint(format!("on the primary: psql -c \"SELECT pg_create_physical_replication_slot('{slot}')\"")));
-        }
-        Ok(())
-    }
-}
+use pg_runbook::{Cluster, Failure, Run, durable_file, signals, standby};
 
 /// What a cluster is to a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +21,45 @@ pub enum Standing {
     Down,
     /// It may be replaced, for this reason.
     Replaceable(&'static str),
+}
+
+/// The primary, and what the cluster is to it, as far as it could be found out; what could not is told with everything
+/// else that stands in the way.
+pub struct Situation {
+    /// The primary, or why it can't be asked.
+    pub source: Result<Source, Failure>,
+    /// What the cluster is to it, or why it may not be replaced; `None` where the primary isn't known.
+    pub standing: Result<Option<Standing>, Failure>,
+    /// Whether the cluster's own system identifier was given: it is meant, whatever it holds.
+    pub named: bool,
+}
+
+impl Situation {
+    /// Looks. Only what was typed wrong fails at once.
+    pub fn look(
+        run: &mut Run,
+        cluster: &mut Cluster,
+        arguments: &FetchArguments,
+        replaced: &ReplacedArguments,
+    ) -> Result<Self, Failure> {
+        let target = source::way(run, cluster, arguments)?;
+        let source = Source::ask(run, cluster, target, arguments);
+        let standing = match &source {
+            Ok(source) if source.expected.is_none() => {
+                judge(run, cluster, source.system_identifier(), replaced).map(Some)
+            }
+            _ => Ok(None),
+        };
+        signals::safe_point("while looking at the primary and the cluster")?;
+        let named = replaced.replace.is_some() && replaced.replace == cluster.system_identifier;
+        Ok(Self { source, standing, named })
+    }
+
+    /// What the cluster is, where that is known and nothing forbids it.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref().ok().and_then(Option::as_ref)
+    }
 }
 
 /// Whether the cluster may, and need, be replaced by a copy of the system.
@@ -206,7 +146,7 @@ fn in_recovery_conf(cluster: &Cluster, wanted: &str) -> Result<Option<String>, F
 }
 
 /// The slot that the cluster, if it is a standby, uses now.
-fn own_slot(cluster: &Cluster) -> Result<Option<String>, Failure> {
+pub fn own_slot(cluster: &Cluster) -> Result<Option<String>, Failure> {
     if cluster.role != Some(Role::Standby) {
         return Ok(None);
     }
@@ -262,23 +202,13 @@ pub fn refuse_mount_points(places: &Places) -> Result<(), Failure> {
     }
 }
 
-/// What could not be exchanged afterwards is refused before it is copied.
-pub fn refuse_what_cannot_be_exchanged(
+/// What a copy can't take over from the old directory needs a new place.
+pub fn refuse_what_lies_elsewhere(
     cluster: &Cluster,
     places: &Places,
     arguments: &FetchArguments,
 ) -> Result<(), Failure> {
-    refuse_mount_points(places)?;
-    if let Some(folder) = &arguments.waldir
-        && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
-    {
-        return Err(Failure::refused(format!(
-            "the folder for the copy's write-ahead log is not empty: {}",
-            folder.display()
-        ))
-        .hint("name a new one: --waldir DIRECTORY"));
-    }
-    let wal = places.data.join(if cluster.major < 10 { "pg_xlog" } else { "pg_wal" });
+    let wal = places.data.join("pg_wal");
     if arguments.waldir.is_none() && wal.is_symlink() {
         return Err(Failure::refused(format!(
             "the write-ahead log of {} lies elsewhere: {}",
@@ -325,9 +255,8 @@ pub fn refuse_what_would_promote(cluster: &Cluster) -> Result<(), Failure> {
     }
 }
 
-/// The standby's bounds below the primary's. A running standby would not come back with them, so it is refused; one
-/// that is set up first is only told.
-pub fn check_bounds(run: &mut Run, cluster: &Cluster, source: &Source) -> Result<(), Failure> {
+/// The standby's bounds that are below the primary's: each as a sentence.
+pub fn low_bounds(cluster: &Cluster, source: &Source) -> Result<Vec<String>, Failure> {
     let postgres = programs::server(cluster.major, "postgres")?;
     let mut low = Vec::new();
     for name in version::standby_bounds(cluster.major) {
@@ -344,15 +273,5 @@ pub fn check_bounds(run: &mut Run, cluster: &Cluster, source: &Source) -> Result
             _ => {}
         }
     }
-    if low.is_empty() {
-        return Ok(());
-    }
-    let place = format!("-h {} -p {} -U {}", source.target.host, source.target.port, source.target.user);
-    let hint = format!("pg-conf match {} {place}", cluster.option());
-    if cluster.has_process() {
-        let failure = Failure::refused(format!("{} would not start on the copy", cluster.title()));
-        return Err(low.into_iter().fold(failure, Failure::because).hint(hint));
-    }
-    run.warn(format!("{} will not start like this: {} (mend it with: {hint})", cluster.title(), low.join(", ")));
-    Ok(())
+    Ok(low)
 }

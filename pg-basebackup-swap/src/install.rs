@@ -6,10 +6,11 @@
 use crate::args::{RunArguments, SwapVerb};
 use crate::exchange::exchange;
 use crate::fetch;
-use crate::inspect::{self, Source, Standing};
+use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places, in_parent};
 use crate::prepare;
+use crate::source::Source;
 use crate::streaming;
 use pg_runbook::cluster::State;
 use pg_runbook::document::{Act, Change};
@@ -26,13 +27,12 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
     if prepare::only_planned(run, &cluster) {
         return Ok(());
     }
-    let source = Source::find(run, &cluster, &arguments.fetch)?;
-    source.refuse_itself(&cluster)?;
-    let system = source.system_identifier().to_owned();
-    let standing = inspect::judge(run, &mut cluster, &system, &arguments.replaced)?;
-    remember(run, &source);
-    match standing {
-        Standing::Streams => {
+    let situation = Situation::look(run, &mut cluster, &arguments.fetch, &arguments.replaced)?;
+    if let Ok(source) = &situation.source {
+        remember(run, source);
+    }
+    match situation.standing() {
+        Some(Standing::Streams) => {
             run.set_cluster(&cluster);
             run.message(format!(
                 "{} already streams from this primary; nothing was copied (--force clones it anew)",
@@ -40,7 +40,7 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
             ));
             return Ok(());
         }
-        Standing::Down => {
+        Some(Standing::Down) => {
             run.need(Level::Start, &cluster.title());
             run.message(format!(
                 "{} already is a standby of this primary, and is down; nothing was copied (pg-cluster start {}, or --force \
@@ -50,12 +50,14 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
             ));
             return Ok(());
         }
-        Standing::Replaceable(why) => {
-            run.say(&format!("{} is replaced by a copy of {}: {why}", cluster.title(), source.target.address()));
+        Some(Standing::Replaceable(why)) => {
+            run.say(&format!("{} is to be replaced by a copy of the primary: {why}", cluster.title()));
         }
+        // Why not is told with everything else that stands in the way.
+        None => {}
     }
-    fetch::bring(run, &cluster, &places, &source, &arguments.fetch)?;
-    install(run, &mut cluster, &places, &system, arguments.swap.timeout)
+    let source = fetch::bring(run, &cluster, &places, situation, &arguments.fetch)?;
+    install(run, &mut cluster, &places, source.system_identifier(), arguments.swap.timeout)
 }
 
 /// `pg-basebackup-swap swap`

@@ -5,18 +5,27 @@
 //! up as a primary; whatever goes wrong, the old directory or the new one is in place, whole.
 
 pub mod args;
+mod copy;
+mod destinations;
 mod exchange;
 mod fetch;
+mod findings;
 mod inspect;
 mod install;
 mod marker;
+pub mod options;
 mod own_files;
 mod places;
+mod preflight;
 mod prepare;
 mod progress;
+mod room;
+mod slot;
+mod source;
 mod standby_settings;
 mod status;
 mod streaming;
+mod verify;
 
 pub use args::Arguments;
 

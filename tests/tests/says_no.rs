@@ -147,10 +147,47 @@ const SHOWN_BY: &[(&str, &[&str])] = &[
         "an exchange by renames that was cut off",
         &["hard_ground::an_exchange_by_renames_that_was_cut_off_loses_nothing"],
     ),
-    ("too little room for two copies", &["says_no::too_little_room_is_refused_with_both_numbers"]),
+    (
+        "too little room for two copies",
+        &[
+            "says_no::too_little_room_is_refused_with_both_numbers",
+            "preflight::a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask",
+        ],
+    ),
     (
         "a replication slot that doesn't exist (15 and later can tell)",
         &["reclone::wrong_password_slot_and_address_leave_everything_as_it_was"],
+    ),
+    (
+        "too few free walsenders or replication slots",
+        &[
+            "preflight::too_few_walsenders_are_found_before_anything_is_copied",
+            "preflight::no_free_replication_slot_is_found_before_anything_is_copied",
+        ],
+    ),
+    (
+        "a standby that is ahead of the primary named",
+        &["preflight::a_standby_that_is_ahead_of_the_primary_is_not_replaced"],
+    ),
+    (
+        "a folder for the copy's WAL or tablespace that is not empty",
+        &[
+            "preflight::an_old_copys_folders_do_not_stand_in_the_way_and_the_old_servers_do",
+            "fetching::a_tablespace_goes_where_it_is_mapped_and_a_copy_cut_off_leaves_nothing_there",
+        ],
+    ),
+    ("compression that the primary is too old for", &["fetching::compression_is_the_primarys_or_refused"]),
+    (
+        "several of these at once",
+        &[
+            "preflight::everything_that_stands_in_the_way_is_told_at_once",
+            "preflight::a_primary_that_does_not_answer_hides_nothing_that_is_wrong_here",
+        ],
+    ),
+    ("a rate, method, mapping or slot name that can't be", &["fetching::what_cannot_be_right_is_a_usage_error"]),
+    (
+        "a copy that is not what the primary's manifest says",
+        &["fetching::a_copy_that_is_not_what_the_manifest_says_is_not_kept"],
     ),
     (
         "a copy that doesn't stream once installed",

@@ -1,0 +1,126 @@
+//! One run of `pg_basebackup`.
+//!
+//! What must always hold: it never cleans up after itself (one that was cut off from the tool must not remove what has
+//! a place by then), and its own words come with its failure.
+
+use crate::args::{Checkpoint, FetchArguments, WalMethod};
+use crate::fetch::size;
+use crate::progress::{self, Progress, Teller};
+use crate::room::{Disk, Part};
+use crate::source::Source;
+use pg_runbook::cluster::programs;
+use pg_runbook::invocation::{Completed, Invocation, last_lines};
+use pg_runbook::server::parameters::quote_value;
+use pg_runbook::{Cluster, Failure, Run};
+use std::path::Path;
+
+/// Copies the primary into a folder that is there and empty.
+pub fn copy(
+    run: &Run,
+    cluster: &Cluster,
+    parts: &[Part],
+    partial: &Path,
+    source: &Source,
+    arguments: &FetchArguments,
+) -> Result<(), Failure> {
+    let invocation = invocation(cluster, partial, source, arguments)?;
+    let room = Disk::together(parts)?;
+    let mut teller = Teller::new(run, arguments.progress);
+    let mut other_lines = String::new();
+    let mut expected = 0;
+    let completed = invocation.watch(&mut |line| {
+        match progress::parse(line) {
+            Some(Progress { total: Some(total), .. }) if total > room.free => {
+                return Err(room.with(total).too_small(cluster));
+            }
+            Some(progress) => {
+                expected = progress.total.unwrap_or_default();
+                teller.copied(progress);
+            }
+            None if line.starts_with("waiting for checkpoint") => teller.waits_for_checkpoint(),
+            None => {
+                other_lines.push_str(line);
+                other_lines.push('\n');
+            }
+        }
+        Ok(())
+    })?;
+    drop(teller);
+    if completed.status.success() {
+        return Ok(());
+    }
+    let told = Completed { stderr: other_lines, ..completed };
+    if told.stderr.contains("No space left on device") {
+        // A small copy is at its end before it says how large it is; then the old one is the measure.
+        let needed = if expected == 0 { size(&cluster.data_directory) } else { expected };
+        return Err(room.with(needed).too_small(cluster).because(last_lines(&told.stderr, 3)));
+    }
+    let failure = invocation.failure(&told).while_doing(format!(
+        "the copy from {} failed; {} is untouched",
+        source.target.address(),
+        cluster.title()
+    ));
+    Err(match way_out(&told.stderr) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    })
+}
+
+fn invocation(
+    cluster: &Cluster,
+    partial: &Path,
+    source: &Source,
+    arguments: &FetchArguments,
+) -> Result<Invocation, Failure> {
+    let (program, _) = programs::client("pg_basebackup", cluster.major)?;
+    let checkpoint = match arguments.checkpoint {
+        Checkpoint::Fast => "fast",
+        Checkpoint::Spread => "spread",
+    };
+    let wal_method = match arguments.wal_method {
+        WalMethod::Stream => "stream",
+        WalMethod::Fetch => "fetch",
+    };
+    let mut invocation = Invocation::new(program)
+        .with_its_children()
+        .args(["--no-password", "--no-clean", "--progress", "--wal-method", wal_method, "--checkpoint", checkpoint])
+        .args(["--dbname", &way(source), "--pgdata"])
+        .arg(partial);
+    // Without streaming nothing would use the slot; and one that is in use can't serve twice.
+    let streams = arguments.wal_method == WalMethod::Stream;
+    if let Some(slot) = source.slot.as_ref().filter(|_| streams && !source.slot_is_busy) {
+        invocation = invocation.args(["--slot", slot]);
+    }
+    if let Some(rate) = &arguments.max_rate {
+        invocation = invocation.args(["--max-rate", rate]);
+    }
+    if let Some(method) = &arguments.compress {
+        invocation = invocation.args(["--compress", method]);
+    }
+    if let Some(folder) = &arguments.waldir {
+        invocation = invocation.arg("--waldir").arg(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
+    }
+    let mappings = arguments.tablespace_mapping.iter();
+    Ok(mappings.fold(invocation, |invocation, mapping| invocation.arg("--tablespace-mapping").arg(mapping.argument())))
+}
+
+/// The replication connection, without a database: `pg_basebackup` names its own.
+fn way(source: &Source) -> String {
+    let pairs = source.target.parameters().into_iter().filter(|(key, _)| *key != "dbname");
+    pairs.map(|(key, value)| format!("{key}={}", quote_value(&value))).collect::<Vec<_>>().join(" ")
+}
+
+fn way_out(said: &str) -> Option<&'static str> {
+    let slot = said.contains("replication slot \"");
+    [
+        (slot && said.contains("does not exist"), "add --create-slot, or name another: --slot NAME"),
+        (slot && said.contains("is active"), "another standby uses that slot; name another: --slot NAME --create-slot"),
+        (said.contains("compression"), "leave --compress out, or try another method: --compress gzip"),
+        (
+            said.contains("has already been removed"),
+            "leave --wal-method out: what is streamed meanwhile can't be removed",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(is_so, hint)| is_so.then_some(hint))
+}

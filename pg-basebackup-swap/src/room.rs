@@ -1,0 +1,198 @@
+//! How large the copy will be, and how much is free where it goes.
+//!
+//! What must always hold: a number says whose it is. Only what the primary itself reports is reason enough to refuse;
+//! the old standby's own size is a guess.
+
+use crate::fetch::size;
+use crate::places::Places;
+use crate::source::Source;
+use nix::sys::statvfs::statvfs;
+use pg_runbook::invocation::shell_word;
+use pg_runbook::server::{Server, Target};
+use pg_runbook::{Attempt, Cluster, Failure};
+use serde::Serialize;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What databases and tablespaces take, where the role may know; the second only of those that it may see.
+const DATABASES: &str = "SELECT CASE WHEN bool_and(has_database_privilege(oid, 'CONNECT') \
+     OR pg_has_role('pg_read_all_stats', 'USAGE')) THEN sum(pg_database_size(oid))::text END FROM pg_database";
+const TABLESPACES: &str = "SELECT pg_tablespace_location(oid), CASE WHEN has_tablespace_privilege(oid, 'CREATE') \
+     OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_tablespace_size(oid)::text END \
+     FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY 1";
+
+/// Whose word a size is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Teller {
+    /// The primary's, asked by SQL.
+    Primary,
+    /// The old standby's files.
+    Standby,
+}
+
+/// What the copy will take, without its write-ahead log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Who says so.
+    pub teller: Teller,
+    /// All of it.
+    pub total: u64,
+    /// The part of each tablespace, by its location there.
+    pub tablespaces: Vec<(PathBuf, Option<u64>)>,
+}
+
+impl Size {
+    /// The primary's word, else (of the same system) the old standby's files.
+    #[must_use]
+    pub fn find(source: Option<&Source>, places: &Places, same_system: bool) -> Option<Self> {
+        let told = source.and_then(|source| Self::as_the_primary_says(&source.target).ok().flatten());
+        told.or_else(|| same_system.then(|| Self::of_the_standby(&places.data)))
+    }
+
+    /// An ordinary login, which the role need not have.
+    fn as_the_primary_says(target: &Target) -> Result<Option<Self>, Failure> {
+        let mut server = Server::connect(&Target { dbname: "postgres".into(), ..target.clone() })?;
+        let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
+        let Some(total) = number(server.text(DATABASES)?.as_ref()) else { return Ok(None) };
+        let rows = server.texts(TABLESPACES)?;
+        let tablespaces = rows.iter().filter_map(|row| {
+            let location = row.first()?.as_ref().filter(|location| location.starts_with('/'))?;
+            Some((PathBuf::from(location), number(row.get(1)?.as_ref())))
+        });
+        Ok(Some(Self { teller: Teller::Primary, total, tablespaces: tablespaces.collect() }))
+    }
+
+    fn of_the_standby(data: &Path) -> Self {
+        let links = std::fs::read_dir(data.join("pg_tblspc")).into_iter().flatten().flatten();
+        let locations = links.filter_map(|link| std::fs::canonicalize(link.path()).ok());
+        let tablespaces: Vec<_> = locations.map(|location| (location.clone(), Some(size(&location)))).collect();
+        let elsewhere: u64 = tablespaces.iter().filter_map(|(_, bytes)| *bytes).sum();
+        let own = size(data).saturating_sub(size(&data.join("pg_wal")));
+        Self { teller: Teller::Standby, total: own + elsewhere, tablespaces }
+    }
+
+    /// What lies in the data directory itself; `None` where a tablespace's part is not known.
+    #[must_use]
+    pub fn data(&self) -> Option<u64> {
+        let parts: Option<Vec<u64>> = self.tablespaces.iter().map(|(_, bytes)| *bytes).collect();
+        parts.map(|parts| self.total.saturating_sub(parts.iter().sum()))
+    }
+}
+
+/// One place that the copy is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What goes there.
+    pub what: String,
+    /// The folder.
+    pub folder: PathBuf,
+    /// How much, where it is known.
+    pub bytes: Option<u64>,
+}
+
+/// One file system, and what of the copy goes there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// A folder on it.
+    pub folder: PathBuf,
+    /// What the copy takes there, as far as it is known.
+    pub bytes: Option<u64>,
+    /// What is free for the cluster's owner.
+    pub free: u64,
+    #[serde(skip)]
+    device: u64,
+}
+
+impl Disk {
+    /// The file systems of all parts, each once.
+    pub fn all(parts: &[Part]) -> Result<Vec<Self>, Failure> {
+        let mut disks: Vec<Self> = Vec::new();
+        for part in parts {
+            let there = nearest(&part.folder);
+            let device = std::fs::metadata(there).attempt(|| format!("look at {}", there.display()))?.dev();
+            match disks.iter_mut().find(|disk| disk.device == device) {
+                Some(disk) => disk.bytes = disk.bytes.map_or(part.bytes, |sum| Some(sum + part.bytes.unwrap_or(0))),
+                None => {
+                    disks.push(Self { folder: there.to_owned(), bytes: part.bytes, free: free_bytes(there)?, device });
+                }
+            }
+        }
+        Ok(disks)
+    }
+
+    /// The first of them, with all that is free: what is larger can't fit, however it is divided.
+    pub fn together(parts: &[Part]) -> Result<Self, Failure> {
+        let disks = Self::all(parts)?;
+        let free = disks.iter().map(|disk| disk.free).sum();
+        let first = disks.into_iter().next();
+        first.map(|disk| Self { free, ..disk }).ok_or_else(|| Failure::failed("find out where the copy goes"))
+    }
+
+    /// The same with so many bytes to come.
+    #[must_use]
+    pub fn with(&self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self.clone() }
+    }
+
+    /// The refusal, in numbers.
+    #[must_use]
+    pub fn too_small(&self, cluster: &Cluster) -> Failure {
+        Failure::refused(format!(
+            "the copy needs {} and the WAL that is written meanwhile, and {} are free beside {}",
+            megabytes(self.bytes.unwrap_or_default()),
+            megabytes(self.free),
+            self.folder.display()
+        ))
+        .because("the old directory is kept until the new one streams, so both must fit")
+        .hint(format!(
+            "df -h {}; and what may be removed there: pg-basebackup-swap status {}",
+            shell_word(self.folder.as_os_str()),
+            cluster.option()
+        ))
+    }
+
+    /// Whether what is known to come does not fit.
+    #[must_use]
+    pub fn is_too_small(&self) -> bool {
+        self.bytes.is_some_and(|bytes| bytes > self.free)
+    }
+}
+
+/// The folder itself, or the nearest one above that is there.
+#[must_use]
+pub fn nearest(folder: &Path) -> &Path {
+    folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"))
+}
+
+fn free_bytes(folder: &Path) -> Result<u64, Failure> {
+    let found = statvfs(folder).attempt(|| format!("ask how much is free at {}", folder.display()))?;
+    Ok(found.blocks_available() * found.fragment_size())
+}
+
+/// In MB, as `df -BMB` says it.
+#[must_use]
+pub fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_directorys_part_is_known_only_where_every_tablespaces_is() {
+        let size = |bytes| Size { teller: Teller::Primary, total: 100, tablespaces: vec![("/ts".into(), bytes)] };
+        assert_eq!((size(Some(30)).data(), size(None).data()), (Some(70), None));
+    }
+
+    #[test]
+    fn parts_on_one_file_system_are_added_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = |name: &str, bytes| Part { what: name.into(), folder: folder.path().join(name), bytes };
+        let disks = Disk::all(&[part("a", Some(3)), part("b/c", None), part("d", Some(4))]).unwrap();
+        assert_eq!((disks.len(), disks[0].bytes, disks[0].folder.as_path()), (1, Some(7), folder.path()));
+        assert!(!disks[0].is_too_small());
+        assert!(Disk { bytes: Some(1), free: 0, ..disks[0].clone() }.is_too_small());
+    }
+}

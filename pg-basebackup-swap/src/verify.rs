@@ -1,0 +1,83 @@
+//! The copy compared with the manifest that the primary made of it, by `pg_verifybackup`.
+//!
+//! What must always hold: it is the server's own program of the server's own version, run before anything in the copy
+//! is changed; where nothing was compared, the document doesn't say that something was.
+
+use crate::args::Verification;
+use pg_runbook::cluster::{programs, version};
+use pg_runbook::invocation::Invocation;
+use pg_runbook::{Failure, Run};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What was compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// With this program.
+    By(PathBuf),
+    /// Nothing, for this reason.
+    LeftOut(String),
+    /// Nothing, although it was asked for, for this reason.
+    Impossible(String),
+}
+
+/// As the document says it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verified {
+    /// `full` or `sizes`; absent where nothing was compared.
+    how: Option<&'static str>,
+    /// How long it took.
+    seconds: Option<f64>,
+}
+
+/// What can be compared of a copy of this major version.
+#[must_use]
+pub fn plan(major: u32, wanted: Verification) -> Plan {
+    if wanted == Verification::None {
+        return Plan::LeftOut("left out (--verify none)".into());
+    }
+    if !version::makes_manifests(major) {
+        return Plan::LeftOut(format!("a primary of version {major} makes no manifest to compare with"));
+    }
+    programs::find_server(major, "pg_verifybackup").map_or_else(
+        || Plan::Impossible(format!("pg_verifybackup of PostgreSQL {major} is not on this host")),
+        Plan::By,
+    )
+}
+
+/// Compares a copy with its manifest, and tells how long it took.
+pub fn verify(run: &mut Run, major: u32, copy: &Path, wanted: Verification) -> Result<Verified, Failure> {
+    let program = match plan(major, wanted) {
+        Plan::By(program) => program,
+        Plan::LeftOut(_) => return Ok(Verified { how: None, seconds: None }),
+        Plan::Impossible(why) => {
+            run.warn(format!("the copy was not verified: {why}"));
+            return Ok(Verified { how: None, seconds: None });
+        }
+    };
+    let begun = Instant::now();
+    let only_sizes = wanted == Verification::Sizes;
+    let invocation = Invocation::new(program).arg("--quiet");
+    let invocation = if only_sizes { invocation.arg("--skip-checksums") } else { invocation };
+    invocation.arg(copy).run().map_err(|failure| {
+        failure
+            .while_doing("the copy is not what the primary's manifest says; it was not installed")
+            .hint("fetch it again; where it happens twice, look at this host's memory and disk: dmesg")
+    })?;
+    Ok(Verified { how: Some(if only_sizes { "sizes" } else { "full" }), seconds: Some(rounded(begun)) })
+}
+
+impl Verified {
+    /// For the line that people read.
+    #[must_use]
+    pub fn remark(&self) -> String {
+        self.seconds.map_or_else(|| "not verified".into(), |seconds| format!("verified in {seconds:.1} s"))
+    }
+}
+
+/// Seconds since then, in thousandths.
+#[must_use]
+pub fn rounded(begun: Instant) -> f64 {
+    (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+}
