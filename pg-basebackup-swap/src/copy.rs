@@ -38,6 +38,8 @@ pub fn copy(
                 teller.copied(progress);
             }
             None if line.starts_with("waiting for checkpoint") => teller.waits_for_checkpoint(),
+            // It is removed, by us.
+            None if line.ends_with("not removed at user's request") => {}
             None => {
                 other_lines.push_str(line);
                 other_lines.push('\n');
@@ -55,15 +57,19 @@ pub fn copy(
         let needed = if expected == 0 { size(&cluster.data_directory) } else { expected };
         return Err(room.with(needed).too_small(cluster).because(last_lines(&told.stderr, 3)));
     }
-    let failure = invocation.failure(&told).while_doing(format!(
+    Err(explain(&invocation, &told, source, cluster))
+}
+
+fn explain(invocation: &Invocation, told: &Completed, source: &Source, cluster: &Cluster) -> Failure {
+    let failure = invocation.failure(told).while_doing(format!(
         "the copy from {} failed; {} is untouched",
         source.target.address(),
         cluster.title()
     ));
-    Err(match way_out(&told.stderr) {
+    match way_out(&told.stderr) {
         Some(hint) => failure.hint(hint),
         None => failure,
-    })
+    }
 }
 
 fn invocation(

@@ -11,6 +11,20 @@ use crate::server::{ConnectionArguments, Defaults, SslMode, Target};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
+/// What libpq says where nobody answers, or not yet.
+const UNREACHABLE: [&str; 10] = [
+    "could not connect",
+    "Connection refused",
+    "could not translate",
+    "timeout expired",
+    "starting up",
+    "No route",
+    "server closed the connection",
+    "shutting down",
+    "unreachable",
+    "not yet accepting",
+];
+
 /// A way to the primary's walsender.
 #[derive(Clone, Debug)]
 pub struct Walsender {
@@ -209,19 +223,7 @@ impl Walsender {
         if said.contains("start WAL sender") || said.contains("start walsender") || said.contains("does not exist") {
             return failure.hint(format!("on the primary: pg-role ensure {role}"));
         }
-        let unreachable = [
-            "could not connect",
-            "Connection refused",
-            "could not translate",
-            "timeout expired",
-            "starting up",
-            "No route",
-            "server closed the connection",
-            "shutting down",
-            "unreachable",
-            "not yet accepting",
-        ];
-        if unreachable.iter().any(|words| said.contains(words)) {
+        if UNREACHABLE.iter().any(|words| said.contains(words)) {
             return Failure { code: Code::GaveUp, ..failure }.hint(format!(
                 "is it up, and does it listen there? pg_isready -h {} -p {}",
                 self.target.host, self.target.port
