@@ -29,6 +29,10 @@ pub enum Command {
     Fetch(FetchVerb),
     /// Install what fetch brought; the old directory is kept
     Swap(SwapVerb),
+    /// Put the directory back that the last swap took out; the one that it put in is kept
+    Rollback(RollbackArguments),
+    /// Let go of the directories that are kept
+    Commit(CommitArguments),
     /// Show the data directory and what lies beside it: copies, kept old directories, leftovers
     Status,
 }
@@ -127,6 +131,25 @@ pub struct SwapArguments {
     /// How long stopping, starting and the first streaming may each take before the old directory goes back
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
+    /// Keep the old directory for this long, such as 24h; the next run after that lets it go [default: until commit]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub keep_for: Option<Duration>,
+}
+
+/// What rollback takes.
+#[derive(Args, Clone, Debug)]
+pub struct RollbackArguments {
+    /// How long stopping and starting may each take before the present directory comes back
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+/// What commit takes.
+#[derive(Args, Clone, Debug)]
+pub struct CommitArguments {
+    /// Let go only of what has been kept for longer than this, such as 24h
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub keep_for: Option<Duration>,
 }
 
 /// How the primary makes the checkpoint that a base backup begins with.

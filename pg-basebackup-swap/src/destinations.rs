@@ -136,10 +136,14 @@ pub fn leftovers(places: &Places) -> Result<Vec<PathBuf>, Failure> {
     Ok(removable(places, linked.chain(noted).collect()))
 }
 
-/// Of those, the ones that neither the data directory nor a kept one uses: they were new or empty for a copy.
+/// Of those, the ones that neither the data directory nor one that was kept or rolled back uses: they were new or empty
+/// for a copy.
 fn removable(places: &Places, mut folders: Vec<PathBuf>) -> Vec<PathBuf> {
-    let used: Vec<PathBuf> =
-        std::iter::once(places.data.clone()).chain(places.kept()).flat_map(|folder| outside(&folder)).collect();
+    let used: Vec<PathBuf> = [vec![places.data.clone()], places.kept(), places.rolled_back()]
+        .concat()
+        .iter()
+        .flat_map(|folder| outside(folder))
+        .collect();
     folders.retain(|folder| !used.contains(folder) && holds_only_a_copys(folder));
     folders.sort();
     folders.dedup();
@@ -156,15 +160,23 @@ pub fn empty(places: &Places, folders: &[PathBuf]) -> Result<(), Failure> {
     forget(places)
 }
 
-/// Segments (24 hexadecimal digits, `.partial`, `.backup`), timeline histories and folders of the server's own; of a
-/// tablespace, the folder of one version.
+/// A write-ahead log, or of a tablespace the folder of one version.
 fn holds_only_a_copys(folder: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    let names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    holds_only_wal(folder) || names(folder).is_some_and(|names| matches!(&names[..], [one] if one.starts_with("PG_")))
+}
+
+fn names(folder: &Path) -> Option<Vec<String>> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    Some(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+}
+
+/// Segments (24 hexadecimal digits, `.partial`, `.backup`), timeline histories and folders of the server's own.
+#[must_use]
+pub fn holds_only_wal(folder: &Path) -> bool {
     let of_wal = |name: &String| {
         let number = name.split('.').next().unwrap_or_default();
         matches!(name.as_str(), "archive_status" | "summaries")
             || matches!(number.len(), 8 | 24) && number.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    names.iter().all(of_wal) || matches!(&names[..], [one] if one.starts_with("PG_"))
+    names(folder).is_some_and(|names| names.iter().all(of_wal))
 }

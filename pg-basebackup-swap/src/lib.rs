@@ -1,10 +1,12 @@
 //! Stages 10 and 11 of the runbook: a base backup of the primary is fetched beside the standby's data directory while
 //! the old standby serves, and then installed in its place by one exchange.
 //!
-//! What must always hold: the old data directory is moved aside, never deleted; nothing is installed that could come
-//! up as a primary; whatever goes wrong, the old directory or the new one is in place, whole.
+//! What must always hold: the old data directory is moved aside, and deleted only when it is let go by name; nothing is
+//! installed that could come up as a primary; whatever goes wrong, the old directory or the new one is in place, whole.
 
 pub mod args;
+mod changeover;
+mod commit;
 mod copy;
 mod destinations;
 mod exchange;
@@ -13,12 +15,14 @@ mod findings;
 mod inspect;
 mod install;
 mod marker;
+mod notes;
 pub mod options;
 mod own_files;
 mod places;
 mod preflight;
 mod prepare;
 mod progress;
+mod rollback;
 mod room;
 mod slot;
 mod source;
@@ -46,6 +50,9 @@ impl Tool for Arguments {
             Command::Run(_) => verb("run", true),
             Command::Fetch(_) => verb("fetch", false),
             Command::Swap(_) => verb("swap", true),
+            Command::Rollback(_) => verb("rollback", true),
+            // Where the tool before it failed, what it lets go is what is needed.
+            Command::Commit(_) => verb("commit", true),
             Command::Status => verb("status", false),
         }
     }
@@ -55,6 +62,8 @@ impl Tool for Arguments {
             Command::Run(arguments) => install::run(run, &arguments),
             Command::Fetch(arguments) => fetch::fetch(run, &arguments),
             Command::Swap(arguments) => install::swap(run, &arguments),
+            Command::Rollback(arguments) => rollback::rollback(run, &arguments),
+            Command::Commit(arguments) => commit::commit(run, &arguments),
             Command::Status => status::status(run),
         }
     }

@@ -3,6 +3,7 @@
 //! What must always hold: only a folder with this note counts as a copy. An old data directory that stands under a
 //! copy's name, because a run was killed in between, is told from it by the lack of one.
 
+use crate::notes::{Installed, Kept, Note};
 use pg_runbook::{Attempt, Failure, durable_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,11 @@ fn file(folder: &Path) -> PathBuf {
 impl Marker {
     /// Puts the note into a copy.
     pub fn put(&self, folder: &Path) -> Result<(), Failure> {
+        // A primary that once was a standby may have notes of its own, which came along.
+        Installed::take_out(folder)?;
+        Kept::take_out(folder)?;
         let text = serde_json::to_vec_pretty(self).attempt(|| "write a copy's note")?;
+        durable_file::remove_unfinished(&file(folder))?;
         durable_file::replace(&file(folder), &text, 0o600).map(drop)
     }
 
@@ -44,6 +49,7 @@ impl Marker {
 
     /// Takes the note out.
     pub fn take_out(folder: &Path) -> Result<(), Failure> {
+        durable_file::remove_unfinished(&file(folder))?;
         durable_file::remove(&file(folder))
     }
 }

@@ -60,6 +60,36 @@ impl Places {
         self.all("previous")
     }
 
+    /// A free name for the directory that a rollback takes out.
+    #[must_use]
+    pub fn next_rolled_back(&self, now: SystemTime) -> PathBuf {
+        self.free_name("rolled-back", now)
+    }
+
+    /// The directories that rollbacks took out, oldest first.
+    #[must_use]
+    pub fn rolled_back(&self) -> Vec<PathBuf> {
+        self.all("rolled-back")
+    }
+
+    /// A free name for a directory that is being removed.
+    #[must_use]
+    pub fn next_going(&self, now: SystemTime) -> PathBuf {
+        self.free_name("going", now)
+    }
+
+    /// Directories whose removal was begun.
+    #[must_use]
+    pub fn going(&self) -> Vec<PathBuf> {
+        self.all("going")
+    }
+
+    /// The directory of this name beside the data directory.
+    #[must_use]
+    pub fn sibling(&self, name: &str) -> PathBuf {
+        self.data.with_file_name(name)
+    }
+
     fn free_name(&self, what: &str, now: SystemTime) -> PathBuf {
         let stamp: String = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
         let numbered = |number: u32| if number < 2 { String::new() } else { format!("-{number}") };

@@ -2,15 +2,28 @@
 //!
 //! What must always hold: with `--check` nothing is put in order either.
 
+use crate::changeover;
 use crate::marker::Marker;
 use crate::places::{Places, in_parent};
 use pg_runbook::cluster::{State, plain};
-use pg_runbook::{Cluster, Failure, Run, durable_file};
+use pg_runbook::owner::{self, Owner};
+use pg_runbook::{Attempt, Cluster, Failure, Journal, Run, durable_file};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The cluster, locked, and what an earlier run left put in order.
 pub fn take(run: &mut Run) -> Result<(Cluster, Places), Failure> {
+    take_and_tell(run).map(|(cluster, places, _)| (cluster, places))
+}
+
+/// The same, with the verb of an earlier run that was cut off and is finished now.
+pub fn take_and_tell(run: &mut Run) -> Result<(Cluster, Places, Option<String>), Failure> {
+    if let Some(folder) = named_folder(run) {
+        put_back_what_lies_aside(run, &folder)?;
+    }
     let mut cluster = run.cluster()?;
+    put_back_what_lies_aside(run, &cluster.data_directory.clone())?;
     if cluster.state == State::Unknown {
         return Err(Failure::failed(format!("look into {}: permission denied", cluster.data_directory.display()))
             .hint(format!("sudo pg-basebackup-swap …, or sudo -u {} pg-basebackup-swap …", cluster.owner)));
@@ -19,10 +32,38 @@ pub fn take(run: &mut Run) -> Result<(Cluster, Places), Failure> {
     cluster.refresh();
     run.set_cluster(&cluster);
     let places = Places::of(&cluster)?;
+    let mut finished = None;
     if !run.check() {
+        finished = changeover::end_what_was_cut_off(run, &mut cluster, &places)?;
         put_in_order(run, &places)?;
+    } else if let Some(journal) = Journal::of(&places.data)? {
+        run.warn(format!("{}; without --check, that is ended first", journal.describe()));
     }
-    Ok((cluster, places))
+    Ok((cluster, places, finished))
+}
+
+fn named_folder(run: &Run) -> Option<PathBuf> {
+    if run.common.cluster.is_some() {
+        return None;
+    }
+    let variable = || std::env::var_os("PGDATA").filter(|value| !value.is_empty()).map(PathBuf::from);
+    run.common.pgdata.clone().or_else(variable)
+}
+
+/// Between two renames nothing has the data directory's name; what was begun is ended from where a directory has.
+fn put_back_what_lies_aside(run: &mut Run, folder: &Path) -> Result<(), Failure> {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let aside = plain::aside(&folder);
+    if run.check() || folder.exists() || !aside.join("PG_VERSION").exists() {
+        return Ok(());
+    }
+    let uid = std::fs::metadata(&aside).attempt(|| format!("look at {}", aside.display()))?.uid();
+    owner::act_as(&Owner::of_uid(uid)?)?;
+    run.lock_folder(&aside)?;
+    match Journal::of(&folder)? {
+        Some(journal) if !folder.exists() => changeover::settle(&Places { data: folder }, &journal),
+        _ => Ok(()),
+    }
 }
 
 /// With `--check`, steps before that would change the primary make it useless to ask.

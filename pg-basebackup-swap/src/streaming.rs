@@ -99,15 +99,42 @@ fn without_asking(
     Err(format!("{seen} (and it can't be asked: {failure})"))
 }
 
-/// Stops the server if it runs; gives back what it takes to start it as it was.
-pub fn stop(run: &Run, cluster: &mut Cluster, limit: Duration) -> Result<Option<CommandLine>, Failure> {
-    if !cluster.has_process() {
-        return Ok(None);
+/// Stops the server if it runs.
+pub fn stop(run: &Run, cluster: &mut Cluster, limit: Duration) -> Result<(), Failure> {
+    if cluster.has_process() {
+        service::stop(cluster, service::StopMode::Fast, limit)?;
+        run.say(&format!("stopped {}", cluster.title()));
     }
-    let before = service::command_line(cluster)?;
-    service::stop(cluster, service::StopMode::Fast, limit)?;
-    run.say(&format!("stopped {}", cluster.title()));
-    Ok(Some(before))
+    Ok(())
+}
+
+/// Starts the server on a directory that it had before. That one may be too old to stream: a standby that runs is what
+/// it was, and whether it streams is told.
+pub fn start_as_it_was(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    before: &CommandLine,
+    system_identifier: &str,
+    limit: Duration,
+) -> Result<Replication, Failure> {
+    let log = Log::mark(cluster);
+    start_unless_it_runs(cluster, before, limit)?;
+    let missing = match wait(run, cluster, system_identifier, limit.min(RECONNECTS_WITHIN))? {
+        Ok(replication) => return Ok(replication),
+        Err(missing) => missing,
+    };
+    let runs = cluster.state == State::Running && standby::processes(cluster).in_recovery == Some(true);
+    if !runs {
+        let failure = Failure::failed(format!("{} started on its old directory, but {missing}", cluster.title()));
+        return Err(failure.because(format!("the server's log says\n{}", log.since())));
+    }
+    run.warn(format!("{} runs as the standby that it was, but {missing}", cluster.title()));
+    Ok(Replication { system_identifier: system_identifier.to_owned(), ..Replication::default() })
+}
+
+/// A run that was cut off may have started it already.
+fn start_unless_it_runs(cluster: &mut Cluster, before: &CommandLine, limit: Duration) -> Result<(), Failure> {
+    if cluster.state == State::Running { Ok(()) } else { service::start_again(cluster, before, limit) }
 }
 
 /// Starts the server, and waits until it streams; the failure tells what was missing and what the log says.
@@ -119,7 +146,7 @@ pub fn start(
     limit: Duration,
 ) -> Result<Replication, Failure> {
     let log = Log::mark(cluster);
-    service::start_again(cluster, before, limit)?;
+    start_unless_it_runs(cluster, before, limit)?;
     match wait(run, cluster, system_identifier, limit)? {
         Ok(replication) => Ok(replication),
         Err(missing) => {

@@ -9,7 +9,7 @@ use pg_runbook::configuration::{History, OWN_FILE};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::service::{self, StopMode};
-use pg_runbook::{Attempt, Failure, Run, durable_file, owner};
+use pg_runbook::{Attempt, Failure, Journal, Run, durable_file, owner};
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,8 @@ pub fn drop(run: &mut Run, arguments: &DropArguments) -> Result<(), Failure> {
     cluster.refresh();
     refuse_what_is_used(&cluster, arguments)?;
     if !run.check() {
+        // What was begun with it must not be ended with another one of the name.
+        Journal::remove(&cluster.data_directory)?;
         if cluster.has_process() {
             service::stop(&mut cluster, StopMode::Fast, arguments.timeout)?;
         }
@@ -43,7 +45,7 @@ pub fn drop(run: &mut Run, arguments: &DropArguments) -> Result<(), Failure> {
 /// What pg-basebackup-swap keeps beside a data directory.
 fn beside(data_directory: &Path) -> Vec<PathBuf> {
     let name = data_directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let kept = ["previous-", "incoming", "partial-"].map(|what| format!("{name}.{what}"));
+    let kept = ["previous-", "rolled-back-", "going-", "incoming", "partial-"].map(|what| format!("{name}.{what}"));
     let entries =
         data_directory.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
     let is_kept = |entry: &std::fs::DirEntry| {

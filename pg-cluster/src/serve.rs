@@ -5,8 +5,8 @@ use crate::fall_back;
 use crate::running;
 use pg_runbook::cluster::{Cluster, Role, State};
 use pg_runbook::document::{Act, Change, Needs};
-use pg_runbook::service::{self, StopMode};
-use pg_runbook::{Failure, Level, Run, standby};
+use pg_runbook::service::{self, CommandLine, StopMode};
+use pg_runbook::{Failure, Journal, Level, Run, standby};
 
 const START: Act = Act { plain: "start", past: "started" };
 const STOP: Act = Act { plain: "stop", past: "stopped" };
@@ -71,8 +71,9 @@ pub fn start(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure> {
 }
 
 pub fn start_down(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArguments) -> Result<(), Failure> {
+    let before = as_before_a_changeover(run, cluster)?;
     if !run.check() {
-        let started = service::start(cluster, arguments.timeout);
+        let started = service::start_again(cluster, &before, arguments.timeout);
         look_again(run, cluster, started)?;
         running::see_it_answer(run, cluster, arguments)?;
         fall_back::remember_start(run, cluster, &arguments.connection);
@@ -80,6 +81,20 @@ pub fn start_down(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArgumen
     run.document.needs = Needs::default();
     act(run, cluster, START);
     Ok(())
+}
+
+/// An exchange of directories that was cut off left one of the two in place, whole: it is started with the command line
+/// that the server had. One that would come up as a primary was not meant to be started.
+fn as_before_a_changeover(run: &mut Run, cluster: &Cluster) -> Result<CommandLine, Failure> {
+    let Some(journal) = Journal::of(&cluster.data_directory)? else { return Ok(CommandLine::default()) };
+    let way_out = format!("pg-basebackup-swap {} {}", journal.verb, cluster.option());
+    if cluster.role != Some(Role::Standby) {
+        return Err(Failure::refused(format!("{} is not started: it would come up as a primary", cluster.title()))
+            .because(format!("{}, and it was to become a standby", journal.describe()))
+            .hint(way_out));
+    }
+    run.warn(format!("{}; that is ended by: {way_out}", journal.describe()));
+    Ok(journal.server.map(|server| server.command_line).unwrap_or_default())
 }
 
 /// `pg-cluster stop`

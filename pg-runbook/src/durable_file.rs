@@ -182,6 +182,19 @@ fn write_beside(
     sync(folder).map_err(Trouble::Other)
 }
 
+/// Removes what a tool that was killed while it replaced this file left beside it. Only for whoever excludes others.
+pub fn remove_unfinished(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let start = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    for entry in fs::read_dir(folder).attempt(|| format!("look into {folder:?}"))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&start) && name.ends_with(".pg-runbook") {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A candidate for `target`, written beside it under another name, gone when dropped.
 pub fn candidate(target: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Failure> {
     let target = resolve(target)?;

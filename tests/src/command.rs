@@ -129,6 +129,22 @@ impl<'a> ToolCommand<'a> {
         self
     }
 
+    /// Runs it under strace, which sees the tool's own calls and not those of its children. A second time, the
+    /// options are added.
+    #[must_use]
+    pub(crate) fn traced(mut self, options: &[&str]) -> Self {
+        let strace = PathBuf::from(crate::calls::STRACE);
+        if self.program != strace {
+            let program = std::mem::replace(&mut self.program, strace).into_os_string();
+            let first = ["-qqq".into(), "-o".into(), "/dev/null".into(), "--".into(), program];
+            self.arguments.splice(0..0, first);
+        }
+        // The last one of an option counts.
+        let end = self.arguments.iter().position(|word| word == "--").unwrap_or_default();
+        self.arguments.splice(end..end, options.iter().map(Into::into));
+        self
+    }
+
     /// Starts it as the servers' owner, also where root runs the tests.
     #[must_use]
     pub fn as_owner(mut self) -> Self {
@@ -266,6 +282,12 @@ impl Running {
         let text = read(&self.stdout);
         assert!(status.success(), "{}: {status}\n{text}\n{}", self.shown, self.stderr());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// Waits for its end, also one by a signal.
+    #[track_caller]
+    pub fn ended(mut self) -> std::process::ExitStatus {
+        self.wait()
     }
 
     /// Waits for its end.

@@ -8,6 +8,7 @@
 #![allow(clippy::return_self_not_must_use, reason = "an expectation may be the last of a chain")]
 
 mod account;
+mod calls;
 mod cluster;
 mod command;
 mod corpus;
@@ -26,6 +27,7 @@ mod skipped;
 
 pub use account::Account;
 pub use account::is_root;
+pub use calls::{Call, has_strace};
 pub use cluster::{Client, ClusterBuilder, TestCluster, names_below};
 pub use command::{Running, Stdin, ToolCommand};
 pub use corpus::{Example, examples};

@@ -55,7 +55,7 @@ impl Pair<'_> {
     pub fn swap(&self, verb: &str) -> ToolCommand<'_> {
         let command =
             self.standby.other_tool("pg-basebackup-swap", verb).args(["--input", "-"]).after(&self.advertised);
-        if verb == "swap" { command } else { command.arg("--passfile").arg(&self.passfile) }
+        if ["run", "fetch"].contains(&verb) { command.arg("--passfile").arg(&self.passfile) } else { command }
     }
 
     /// What lies beside the standby's data directory under such a name.

@@ -278,7 +278,22 @@ fn on_a_small_disk(sandbox: &Sandbox, disk: &Path) {
     assert!(pair.beside("partial").is_empty() && pair.beside("incoming").is_empty());
     assert_eq!(pair.standby.sql("SELECT pg_is_in_recovery()"), "t");
     std::fs::remove_file(disk.join("fill")).expect("remove");
+    // What can't be written down is not begun.
+    pair.swap("fetch").arg("--force").run().success();
+    let started = pair.standby.started();
+    fill_up(&disk.join("fill"));
+    let failed = pair.swap("swap").run().expect_code(1).expect_error("pg-runbook-journal.json");
+    assert_eq!(started, pair.standby.started(), "{failed}");
+    std::fs::remove_file(disk.join("fill")).expect("remove");
+    pair.swap("swap").run().success().expect_changed(true);
     pair.standby.tool("stop").run().success();
+}
+
+/// Until not a byte more fits.
+fn fill_up(file: &Path) {
+    use std::io::Write;
+    let mut file = std::fs::File::create(file).expect("make a file");
+    while file.write_all(&[0; 4096]).is_ok() {}
 }
 
 fn paths_with_blanks_and_quotes_work_or_are_refused(sandbox: &Sandbox) {

@@ -148,6 +148,25 @@ const SHOWN_BY: &[(&str, &[&str])] = &[
         &["hard_ground::an_exchange_by_renames_that_was_cut_off_loses_nothing"],
     ),
     (
+        "an exchange that was cut off, its directories moved since",
+        &["cut_off::a_journal_of_directories_that_were_moved_is_refused_and_named"],
+    ),
+    (
+        "an exchange that was cut off, with what is no standby in place",
+        &["cut_off::a_start_never_makes_a_primary_of_what_was_to_be_a_standby"],
+    ),
+    ("a rollback without an old directory", &["rollback::what_a_rollback_must_not_put_back_is_refused"]),
+    (
+        "a rollback to what would be a primary, or of another system",
+        &["rollback::what_a_rollback_must_not_put_back_is_refused"],
+    ),
+    ("a rollback of a standby that was promoted", &["rollback::what_a_rollback_must_not_put_back_is_refused"]),
+    (
+        "an old directory that doesn't start any more",
+        &["rollback::a_rollback_that_does_not_start_leaves_the_present_directory_serving"],
+    ),
+    ("letting old directories go while the server is down", &["rollback::nothing_is_let_go_while_nobody_is_served"]),
+    (
         "too little room for two copies",
         &[
             "says_no::too_little_room_is_refused_with_both_numbers",
@@ -244,7 +263,7 @@ fn verbs() -> Vec<(&'static str, Vec<&'static str>)> {
         of("pg-conf", &["explain replicator 192.0.2.7"]),
         of("pg-cluster", &["status", "start", "stop", "restart", "reload", "promote", "wait", "advertise --host db1"]),
         of("pg-basebackup-swap", &["run -h 127.0.0.1 -p 1 -U replicator", "fetch -h 127.0.0.1 -p 1 -U replicator"]),
-        of("pg-basebackup-swap", &["swap", "status"]),
+        of("pg-basebackup-swap", &["swap", "status", "rollback", "commit"]),
     ]
     .concat()
 }

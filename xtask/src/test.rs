@@ -71,6 +71,10 @@ fn set_up() -> Result<(), String> {
             }
         }
     }
+    if !shell::exists("strace") && tests::is_root() && shell::exists("apt-get") {
+        println!("strace is missing; installing it (the tests that kill a tool at a system call need it)");
+        shell::run("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y strace")?;
+    }
     println!("PostgreSQL servers: {}", Servers::find().describe());
     Ok(())
 }

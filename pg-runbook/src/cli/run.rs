@@ -226,6 +226,7 @@ impl Run {
 
     /// Excludes other tools from a cluster until the run ends; with `--check` nobody is excluded.
     pub fn lock(&mut self, cluster: &Cluster) -> Result<(), Failure> {
+        cluster::plain::refuse_one_aside(&cluster.data_directory)?;
         self.lock_folder(&cluster.data_directory.clone())
     }
 

@@ -19,6 +19,7 @@ use crate::server::Server;
 use crate::signals;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ impl StopMode {
 }
 
 /// What a server that `pg_ctl` started was told besides where its data and its configuration are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandLine(Vec<String>);
 
 /// The running server's (`postmaster.opts`), for a start after which nothing else is to be different. Debian's wrapper

@@ -1,0 +1,180 @@
+//! What is written down beside a data directory before it changes places with another one, so that whoever comes after a
+//! kill knows what was begun.
+//!
+//! What must always hold: it is written and synced before the first step that it announces, and removed after the last;
+//! it is for the owner's eyes only. The two directories are known by their inode numbers, so where each of them lies
+//! tells how far it came; names in it are of the folder that the data directory lies in, never a way out of it.
+
+use crate::cluster::plain;
+use crate::failure::{Attempt, Failure};
+use crate::invocation::shell_word;
+use crate::service::CommandLine;
+use crate::{durable_file, owner};
+use serde::{Deserialize, Serialize};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// One change of directories, from before its first step until after its last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The verb that began it, such as `swap`.
+    pub verb: String,
+    /// When, in RFC 3339.
+    pub begun_at: String,
+    /// The inode number of the directory that is to go out.
+    pub old: u64,
+    /// Its name once it is out.
+    pub old_goes_to: String,
+    /// The inode number of the directory that is to come in.
+    pub new: u64,
+    /// Its name before.
+    pub new_comes_from: String,
+    /// Whether it was given up, and the old directory is to be back in place.
+    pub back: bool,
+    /// The server that ran before, and so has to run in the end.
+    pub server: Option<Server>,
+    /// The system that the new directory is to stream from.
+    pub system_identifier: String,
+    /// How long a stop, a start and the first streaming may each take.
+    pub timeout_seconds: f64,
+    /// How long the old directory is to be kept, where that was said.
+    pub keep_for_seconds: Option<u64>,
+}
+
+/// A server as it was before its directory was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Its process, which may have been told to stop.
+    pub pid: i32,
+    /// When that was started, in seconds since 1970.
+    pub started: i64,
+    /// What its command line said.
+    pub command_line: CommandLine,
+}
+
+/// Where it lies: beside the data directory, links followed.
+#[must_use]
+pub fn path(data_directory: &Path) -> PathBuf {
+    let mut name = real(data_directory).into_os_string();
+    name.push(".pg-runbook-journal.json");
+    PathBuf::from(name)
+}
+
+fn real(data_directory: &Path) -> PathBuf {
+    std::fs::canonicalize(data_directory).unwrap_or_else(|_| data_directory.to_owned())
+}
+
+/// A folder's inode number; `None` where there is none.
+#[must_use]
+pub fn inode(folder: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(folder).ok().map(|found| found.ino())
+}
+
+impl Journal {
+    /// Reads it; `None` where nothing is under way.
+    pub fn of(data_directory: &Path) -> Result<Option<Self>, Failure> {
+        let path = path(data_directory);
+        let Some(bytes) = durable_file::read(&path)? else { return Ok(None) };
+        let word = shell_word(path.as_os_str());
+        let found: Self = serde_json::from_slice(&bytes)
+            .attempt(|| format!("understand {}", path.display()))
+            .map_err(|failure| failure.hint(format!("look what lies beside it; if all is well there: rm {word}")))?;
+        let name = real(data_directory).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for beside in [&found.old_goes_to, &found.new_comes_from] {
+            // Root may act on it in the owner's stead: a name that leads elsewhere is nobody's honest work.
+            let kinds = ["incoming", "previous-", "rolled-back-"].map(|kind| format!("{name}.{kind}"));
+            if beside.contains('/') || !kinds.iter().any(|kind| beside.starts_with(kind)) {
+                return Err(Failure::refused(format!("{} names {beside:?}", path.display()))
+                    .because(format!("that is no directory kept beside {name}"))
+                    .hint(format!("look what lies beside it; if all is well there: rm {word}")));
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Writes it, durably.
+    pub fn write(&self, data_directory: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_vec_pretty(self).attempt(|| "write a journal")?;
+        durable_file::replace(&path(data_directory), &text, 0o600).map(drop)
+    }
+
+    /// Removes it, durably, with what a kill while it was written may have left; one that isn't there is no failure.
+    pub fn remove(data_directory: &Path) -> Result<(), Failure> {
+        let path = path(data_directory);
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let remove = || {
+            durable_file::remove_unfinished(&path)?;
+            durable_file::remove(&path)?;
+            durable_file::sync(folder)
+        };
+        if owner::may_write(folder) {
+            return remove();
+        }
+        if !path.exists() {
+            return Ok(());
+        }
+        let denied = Failure::failed(format!("remove {path:?}: permission denied"));
+        durable_file::in_the_owners_stead(&path, denied, remove)
+    }
+
+    /// What was begun, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let back = if self.back { ", and was being taken back" } else { "" };
+        format!("a pg-basebackup-swap {} that began at {} was cut off{back}", self.verb, self.begun_at)
+    }
+
+    /// Where the directory of this inode number lies now, among the places where the change may have left it.
+    #[must_use]
+    pub fn find(&self, data_directory: &Path, wanted: u64) -> Option<PathBuf> {
+        let data = real(data_directory);
+        let names = [&self.old_goes_to, &self.new_comes_from].map(|name| data.with_file_name(name));
+        let [after, before] = names;
+        [data.clone(), plain::aside(&data), after, before].into_iter().find(|path| inode(path) == Some(wanted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(goes_to: &str) -> Journal {
+        Journal {
+            verb: "swap".into(),
+            begun_at: "2026-11-23T12:00:00Z".into(),
+            old: 1,
+            old_goes_to: goes_to.into(),
+            new: 2,
+            new_comes_from: "main.incoming".into(),
+            back: false,
+            server: None,
+            system_identifier: "7".into(),
+            timeout_seconds: 60.0,
+            keep_for_seconds: None,
+        }
+    }
+
+    #[test]
+    fn comes_back_as_it_was_written_and_goes_without_a_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("main");
+        let written = journal("main.previous-1");
+        written.write(&data).unwrap();
+        assert_eq!(Journal::of(&data).unwrap(), Some(written));
+        #[allow(clippy::disallowed_methods)] // What a kill in the middle of writing leaves.
+        std::fs::write(folder.path().join(".main.pg-runbook-journal.json.x.pg-runbook"), "").unwrap();
+        Journal::remove(&data).unwrap();
+        assert_eq!(Journal::of(&data).unwrap(), None);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("main");
+        for name in ["../main.previous-1", "main.previous-1/../../etc", "/etc", "main.secrets"] {
+            journal(name).write(&data).unwrap();
+            assert_eq!(Journal::of(&data).unwrap_err().code, crate::Code::Refused, "{name}");
+        }
+    }
+}

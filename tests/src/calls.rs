@@ -1,0 +1,68 @@
+//! The system calls by which a tool changes something, and runs that are hindered at one of them, by strace.
+//!
+//! What must always hold: the tool itself is hindered, never its children nor a server; strace counts each name by
+//! itself, so a call is its name and its number.
+
+use crate::command::ToolCommand;
+use crate::sandbox::Sandbox;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What changes a file system, begins or ends a process, or says something; `?` where an architecture may not have it.
+const CHANGES: &str = "?rename,?renameat,renameat2,?link,linkat,?symlink,symlinkat,?unlink,unlinkat,?mkdir,mkdirat,?rmdir,\
+    fsync,fdatasync,write,ftruncate,?chmod,fchmod,?chown,fchown,fchownat,kill,?fork,?vfork,clone,?clone3";
+
+/// One call of a run: its name, and that it is the so-many-th of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Such as `fsync`.
+    pub name: String,
+    /// From 1 on.
+    pub number: usize,
+}
+
+/// Whether strace is there, with the reason to skip where it is not.
+pub fn has_strace() -> bool {
+    let there = Path::new(STRACE).exists();
+    if !there {
+        let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(!in_ci, "strace is missing, and CI skips nothing for want of it");
+        crate::skip("strace is missing (apt-get install strace)");
+    }
+    there
+}
+
+pub(crate) const STRACE: &str = "/usr/bin/strace";
+
+impl ToolCommand<'_> {
+    /// Runs it to its end and tells its calls, in order.
+    #[track_caller]
+    pub fn calls(self, sandbox: &Sandbox) -> Vec<Call> {
+        let lines = self.traced_lines(sandbox);
+        let mut seen = BTreeMap::new();
+        let names = lines.iter().filter_map(|line| line.split_once('(').map(|(name, _)| name.to_owned()));
+        names
+            .map(|name| {
+                let number = *seen.entry(name.clone()).and_modify(|number| *number += 1).or_insert(1);
+                Call { name, number }
+            })
+            .collect()
+    }
+
+    /// Runs it to its end and gives strace's lines of its calls, paths whole, descriptors with theirs.
+    #[track_caller]
+    pub fn traced_lines(self, sandbox: &Sandbox) -> Vec<String> {
+        let file = sandbox.path().join("trace");
+        let options = ["-y", "-s", "4096", "-o", &file.display().to_string(), "-e", &format!("trace={CHANGES}")];
+        self.traced(&options).run().success();
+        let text = std::fs::read_to_string(&file).expect("read the trace");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Has strace do something at one call: `signal=KILL`, `error=EIO`. Killed, the call itself is not made.
+    #[must_use]
+    pub fn hindered(self, call: &Call, what: &str) -> Self {
+        let inject = format!("inject={}:{what}:when={}", call.name, call.number);
+        self.traced(&["-e", &format!("trace={CHANGES}"), "-e", &inject])
+    }
+}
