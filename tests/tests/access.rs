@@ -2,8 +2,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
+#[path = "access/scene.rs"]
+mod scene;
+
+use scene::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use tests::{Outcome, Sandbox, TestCluster, ToolCommand, on_each_major, on_the_machines_own};
+use tests::{Sandbox, on_each_major, on_the_machines_own};
 
 on_each_major!(
     an_allowed_role_logs_in_and_a_second_allow_changes_nothing,
@@ -28,43 +32,6 @@ on_the_machines_own!(
     included_rules_are_seen_from_16_on,
     the_readers_of_a_document_learn_who_replicates,
 );
-
-const PASSWORD: &str = "correct horse battery";
-const CLOSED: &str = "# ours\nlocal   all   all   peer\n";
-
-fn allow<'a>(cluster: &'a TestCluster, words: &[&str]) -> ToolCommand<'a> {
-    cluster.other_tool("pg-conf", "allow").args(words)
-}
-
-fn disallow<'a>(cluster: &'a TestCluster, words: &[&str]) -> ToolCommand<'a> {
-    cluster.other_tool("pg-conf", "disallow").args(words)
-}
-
-fn reload(sandbox: &Sandbox, after: &Outcome) -> Outcome {
-    sandbox.tool("pg-cluster").arg("reload").after(after).run().success()
-}
-
-/// A primary with a role that no rule but `rules` lets in.
-fn scene<'a>(sandbox: &'a Sandbox, rules: &str) -> TestCluster<'a> {
-    let cluster = sandbox.cluster("primary").start();
-    make_role(&cluster, "replicator");
-    cluster.write("pg_hba.conf", rules);
-    cluster.tool("reload").run().success();
-    cluster
-}
-
-fn make_role(cluster: &TestCluster, name: &str) {
-    let ensure = cluster.other_tool("pg-role", "ensure").arg(name).env("PGPASSWORD", PASSWORD);
-    ensure.run().success().expect_changed(true);
-}
-
-fn logs_in(cluster: &TestCluster, host: &str) -> bool {
-    cluster.login(host, "replicator").with_password(PASSWORD).is_ok()
-}
-
-fn errors(cluster: &TestCluster) -> String {
-    cluster.sql("SELECT count(*) FROM pg_hba_file_rules WHERE error IS NOT NULL")
-}
 
 fn an_allowed_role_logs_in_and_a_second_allow_changes_nothing(sandbox: &Sandbox) {
     let cluster = scene(sandbox, CLOSED);

@@ -3,7 +3,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
-use tests::{Outcome, Sandbox, TestCluster, ToolCommand, names_below, on_each_major, on_the_machines_own};
+#[path = "access/scene.rs"]
+mod scene;
+
+use scene::*;
+use tests::{Sandbox, names_below, on_each_major, on_the_machines_own};
 
 on_each_major!(
     the_hint_of_a_reject_puts_the_rule_before_it_and_disallow_takes_it_out,
@@ -16,43 +20,6 @@ on_the_machines_own!(
     the_hosts_own_addresses_may_be_let_in,
     a_scratch_server_that_cannot_be_made_is_no_obstacle,
 );
-
-const PASSWORD: &str = "correct horse battery";
-const CLOSED: &str = "# ours\nlocal   all   all   peer\n";
-
-fn allow<'a>(cluster: &'a TestCluster, words: &[&str]) -> ToolCommand<'a> {
-    cluster.other_tool("pg-conf", "allow").args(words)
-}
-
-fn disallow<'a>(cluster: &'a TestCluster, words: &[&str]) -> ToolCommand<'a> {
-    cluster.other_tool("pg-conf", "disallow").args(words)
-}
-
-fn reload(sandbox: &Sandbox, after: &Outcome) -> Outcome {
-    sandbox.tool("pg-cluster").arg("reload").after(after).run().success()
-}
-
-/// A primary with a role that no rule but `rules` lets in.
-fn scene<'a>(sandbox: &'a Sandbox, rules: &str) -> TestCluster<'a> {
-    let cluster = sandbox.cluster("primary").start();
-    make_role(&cluster, "replicator");
-    cluster.write("pg_hba.conf", rules);
-    cluster.tool("reload").run().success();
-    cluster
-}
-
-fn make_role(cluster: &TestCluster, name: &str) {
-    let ensure = cluster.other_tool("pg-role", "ensure").arg(name).env("PGPASSWORD", PASSWORD);
-    ensure.run().success().expect_changed(true);
-}
-
-fn logs_in(cluster: &TestCluster, host: &str) -> bool {
-    cluster.login(host, "replicator").with_password(PASSWORD).is_ok()
-}
-
-fn errors(cluster: &TestCluster) -> String {
-    cluster.sql("SELECT count(*) FROM pg_hba_file_rules WHERE error IS NOT NULL")
-}
 
 fn the_hint_of_a_reject_puts_the_rule_before_it_and_disallow_takes_it_out(sandbox: &Sandbox) {
     let rules = format!("{CLOSED}host replication all 127.0.0.0/8 reject\r\nhost all all all md5");
