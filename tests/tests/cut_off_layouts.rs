@@ -68,6 +68,8 @@ struct DebianCluster {
 impl Drop for DebianCluster {
     fn drop(&mut self) {
         let _ = Command::new("/usr/bin/pg_dropcluster").args(["--stop", &self.major, &self.short]).status();
+        // The wrapper leaves what pg-conf kept.
+        let _ = std::fs::remove_dir_all(Path::new("/etc/postgresql").join(&self.major).join(&self.short));
         let folder = Path::new("/var/lib/postgresql").join(&self.major);
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&format!("{}.", self.short)) {

@@ -128,6 +128,8 @@ impl Drop for DebianCluster {
         if Path::new("/etc/postgresql").join(self.name()).exists() {
             let major = self.major.to_string();
             let _ = Command::new("/usr/bin/pg_dropcluster").args(["--stop", &major, &self.short]).status();
+            // The wrapper leaves what pg-conf kept.
+            let _ = std::fs::remove_dir_all(Path::new("/etc/postgresql").join(self.name()));
         }
         for path in self.beside() {
             let _ = std::fs::remove_dir_all(path);
