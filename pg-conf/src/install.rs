@@ -56,7 +56,7 @@ pub fn what<'a>(run: &Run, changes: impl IntoIterator<Item = &'a Change>) -> Wha
     What {
         tool: run.tool.to_owned(),
         action: run.document.action.clone(),
-        changes: changes.iter().map(|change| change.line(false)).collect(),
+        changes: changes.iter().map(|change| (*change).clone().without_passwords().line(false)).collect(),
         restart: changes.iter().any(|change| change.context.as_deref() == Some("postmaster")),
         undoes: None,
     }

@@ -245,6 +245,14 @@ impl Change {
         Self { kind: kind.into(), name: name.into(), act: Some(act), after: Some(act.past.into()), ..Self::default() }
     }
 
+    /// As it may be shown: without a password in its values.
+    #[must_use]
+    pub fn without_passwords(mut self) -> Self {
+        self.before = self.before.as_deref().map(crate::secret::shown);
+        self.after = self.after.as_deref().map(crate::secret::shown);
+        self
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn at(mut self, file: impl Into<PathBuf>, line: Option<usize>) -> Self {

@@ -7,6 +7,7 @@ use crate::settings::command_line;
 use pg_runbook::cli::table;
 use pg_runbook::configuration::Located;
 use pg_runbook::configuration::judge::{self, Rejection};
+use pg_runbook::secret;
 use pg_runbook::{Failure, Run};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -104,21 +105,24 @@ fn shown(world: &World, name: &str, was_named: bool, nothing: &Path) -> Result<S
         None => None,
     };
     let known = world.catalogue.find(name).map(|known| known.context.clone());
-    let loser =
-        |located: &Located| Loser { file: located.file.clone(), line: located.line, value: located.value.clone() };
+    let loser = |located: &Located| Loser {
+        file: located.file.clone(),
+        line: located.line,
+        value: secret::shown(&located.value),
+    };
     Ok(Shown {
         name: name.to_owned(),
         // As people write it, where the server says so: 4MB for 4096.
-        value: found.map(|found| found.value.clone()).or_else(|| match live {
+        value: found.map(|found| secret::shown(&found.value)).or_else(|| match live {
             Some(live) if live.source == "default" => Some(live.shown.clone()),
             _ => default.clone(),
         }),
         file: found.map(|found| found.file.clone()),
         line: found.map(|found| found.line),
         from_alter_system: found.is_some_and(|found| found.from_alter_system),
-        command_line: command_line::value(&world.command_line, name).map(str::to_owned),
+        command_line: command_line::value(&world.command_line, name).map(secret::shown),
         overridden: world.configuration.overridden(name).into_iter().map(loser).collect(),
-        running: live.map(|live| live.shown.clone()),
+        running: live.map(|live| secret::shown(&live.shown)),
         pending_restart: live.map(|live| live.pending_restart),
         default,
         unit,

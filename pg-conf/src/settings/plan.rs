@@ -7,6 +7,7 @@ use crate::settings::edits::{self, Edited};
 use pg_runbook::configuration::{Edit, Located};
 use pg_runbook::document::Change;
 use pg_runbook::invocation::shell_word;
+use pg_runbook::secret;
 use pg_runbook::{Failure, Level};
 use std::collections::BTreeSet;
 
@@ -222,7 +223,7 @@ fn unwritten(world: &World, subject: &Subject) -> Option<String> {
 }
 
 fn shown(value: &str) -> String {
-    if value.is_empty() { "''".into() } else { value.into() }
+    if value.is_empty() { "''".into() } else { secret::shown(value) }
 }
 
 #[cfg(test)]

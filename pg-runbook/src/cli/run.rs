@@ -10,7 +10,7 @@ use crate::document::{Change, Diff, Document, Level};
 use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::owner;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::server::{ConnectionArguments, Defaults, Server};
 use crate::stderr;
 use serde::Serialize;
@@ -101,6 +101,7 @@ impl Run {
 
     /// Records what was changed (or would be), and says it.
     pub fn change(&mut self, change: Change) {
+        let change = change.without_passwords();
         self.say(&change.line(self.check()));
         self.changed = true;
         self.document.changed = true;
@@ -111,8 +112,8 @@ impl Run {
     pub fn show_difference(&mut self, what: &str, before: &str, after: &str) {
         if self.common.diff && before != after {
             self.document.diff.push(Diff {
-                before: before.into(),
-                after: after.into(),
+                before: secret::shown_lines(before),
+                after: secret::shown_lines(after),
                 before_header: format!("{what} (before)"),
                 after_header: format!("{what} (after)"),
             });
