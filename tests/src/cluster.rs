@@ -1,8 +1,10 @@
-//! A plain cluster in a sandbox, made and served by `pg-cluster` itself, and looked at by psql.
+//! A plain cluster in a sandbox, made (or copied from what was made) and served by `pg-cluster` itself, and looked at by
+//! psql.
 
 use crate::command::ToolCommand;
 use crate::sandbox::Sandbox;
 use crate::servers::psql;
+use crate::template;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -47,7 +49,13 @@ impl<'a> ClusterBuilder<'a> {
     #[track_caller]
     pub fn create(self) -> TestCluster<'a> {
         let cluster = self.planned();
-        cluster.create_command().run().success().expect_changed(true);
+        let may_be_a_copy = self.sandbox.may_have_a_copy(self.major);
+        if !(may_be_a_copy && template::bring(&cluster)) {
+            cluster.create_command().run().success().expect_changed(true);
+            if may_be_a_copy {
+                template::keep(&cluster);
+            }
+        }
         // A test's server need not outlive a power loss.
         cluster.append("postgresql.conf", &format!("fsync = off\nshared_buffers = 16MB\n{}", self.settings));
         cluster

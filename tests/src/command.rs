@@ -351,7 +351,7 @@ fn terminal() -> nix::pty::OpenptyResult {
 }
 
 /// Cargo puts the tests into `deps`, beside which the binaries stand.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let folder = test.parent().and_then(Path::parent).expect("the folder of the binaries");
     let path = folder.join(name);

@@ -14,6 +14,7 @@ mod command;
 mod corpus;
 mod dice;
 mod document;
+mod ground;
 mod knock;
 mod login;
 pub mod lossless;
@@ -24,6 +25,7 @@ mod ports;
 mod sandbox;
 mod servers;
 mod skipped;
+mod template;
 
 pub use account::Account;
 pub use account::is_root;
@@ -33,6 +35,7 @@ pub use command::{Running, Stdin, ToolCommand};
 pub use corpus::{Example, examples};
 pub use dice::Dice;
 pub use document::Document;
+pub use ground::Ground;
 pub use knock::{Door, Reply, knock};
 pub use login::{Login, Walsender};
 pub use outcome::Outcome;
@@ -44,8 +47,13 @@ pub use skipped::{SKIPPED_FILE, skip};
 
 /// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.
 pub fn with_server(wanted: Wanted, scenario: fn(&Sandbox)) {
+    with_server_on(Ground::Any, wanted, scenario);
+}
+
+/// The same, with the sandbox on such ground.
+pub fn with_server_on(ground: Ground, wanted: Wanted, scenario: fn(&Sandbox)) {
     match Servers::find().get(wanted) {
-        Ok(server) => scenario(&Sandbox::new(server)),
+        Ok(server) => scenario(&Sandbox::new(server, ground)),
         Err(missing) => {
             let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
             assert!(!(in_ci && wanted == Wanted::Local), "{missing}, and CI skips nothing for want of it");
@@ -83,6 +91,19 @@ macro_rules! on_the_machines_own {
             #[test]
             fn on_the_machines_own() {
                 $crate::with_server($crate::Wanted::Local, super::$scenario);
+            }
+        }
+    )*};
+}
+
+/// Makes tests of scenarios that are about disks: on the machine's own server, and never in memory.
+#[macro_export]
+macro_rules! on_a_disk {
+    ($($scenario:ident),* $(,)?) => {$(
+        mod $scenario {
+            #[test]
+            fn on_a_disk() {
+                $crate::with_server_on($crate::Ground::Disk, $crate::Wanted::Local, super::$scenario);
             }
         }
     )*};

@@ -6,11 +6,12 @@
 use crate::account::{Account, is_root};
 use crate::cluster::ClusterBuilder;
 use crate::command::ToolCommand;
+use crate::ground::{self, Ground};
 use crate::ports::{self, Port};
 use crate::servers::Server;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,21 +28,22 @@ pub struct Sandbox {
     folder: tempfile::TempDir,
     ports: RefCell<Vec<Port>>,
     captured: RefCell<usize>,
+    has_a_copy: Cell<bool>,
 }
 
 impl Sandbox {
     /// A new one.
-    pub fn new(server: Server) -> Self {
+    pub fn new(server: Server, ground: Ground) -> Self {
         sweep();
         let account = Account::of_servers().expect("a user who owns servers");
-        // Short, because a socket's path is at most 107 bytes.
         let folder = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .permissions(std::fs::Permissions::from_mode(0o755))
-            .tempdir_in("/tmp")
-            .expect("a folder in /tmp");
+            .tempdir_in(ground.folder())
+            .expect("a folder for a sandbox");
         account.give(folder.path());
-        let sandbox = Self { server, account, folder, ports: RefCell::new(Vec::new()), captured: RefCell::new(0) };
+        let (ports, captured, has_a_copy) = (RefCell::new(Vec::new()), RefCell::new(0), Cell::new(false));
+        let sandbox = Self { server, account, folder, ports, captured, has_a_copy };
         for name in ["sockets", "home"] {
             sandbox.folder(name);
         }
@@ -101,6 +103,11 @@ impl Sandbox {
         ClusterBuilder::new(self, name)
     }
 
+    /// Whether this is the one cluster that may have the system identifier of a copy.
+    pub(crate) fn may_have_a_copy(&self, major: u32) -> bool {
+        major == self.server.major && !self.has_a_copy.replace(true)
+    }
+
     /// Where the next run's stdout and stderr go.
     pub(crate) fn capture(&self, name: &str) -> (PathBuf, PathBuf) {
         let mut number = self.captured.borrow_mut();
@@ -139,8 +146,7 @@ impl Drop for Sandbox {
 
 /// Clears away what killed tests left: servers and folders.
 pub fn sweep() {
-    let Ok(entries) = std::fs::read_dir("/tmp") else { return };
-    for entry in entries.flatten() {
+    for entry in ground::ALL.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         let Some(pid) = pid else { continue };
@@ -170,9 +176,13 @@ fn end_processes_in(folder: &Path) {
 }
 
 fn processes_in(folder: &Path) -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder))).collect()
+    let is_there = |pid: &i32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    processes().filter(is_there).collect()
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn files_below(folder: &Path, depth: usize) -> Vec<PathBuf> {

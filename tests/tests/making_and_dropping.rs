@@ -27,7 +27,8 @@ on_the_machines_own!(
 );
 
 fn create_makes_a_cluster_once_and_drop_removes_it_once(sandbox: &Sandbox) {
-    let cluster = sandbox.cluster("fresh").create();
+    let cluster = sandbox.cluster("fresh").planned();
+    cluster.create_command().run().success().expect_changed(true);
     let before = (cluster.fingerprint(), names_below(&cluster.data));
     let again = cluster.create_command().run().success().expect_changed(false);
     assert_eq!(again.typed().needs.level, "none");

@@ -5,9 +5,9 @@
 //! what `pg_basebackup` syncs is taken at its word, and a file system that loses synced data is not modelled.
 
 use std::path::{Path, PathBuf};
-use tests::{Sandbox, has_strace, on_the_machines_own, pair};
+use tests::{Sandbox, has_strace, on_a_disk, pair};
 
-on_the_machines_own!(what_a_step_builds_on_is_synced_before_it);
+on_a_disk!(what_a_step_builds_on_is_synced_before_it);
 
 /// One call that changes something.
 #[derive(Debug)]

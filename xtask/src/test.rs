@@ -94,9 +94,11 @@ fn check_form(verdict: &mut Verdict) -> Result<(), String> {
 fn run_tests(verdict: &mut Verdict, arguments: &Arguments) -> Result<(), String> {
     let skipped = tempfile::NamedTempFile::new().map_err(|error| format!("make a temporary file: {error}"))?;
     let filter = arguments.only.as_deref().unwrap_or_default();
+    let threads = threads().to_string();
     let mut test = |name: &str, words: &str| -> Result<(), String> {
         let mut command = command(words);
         command.env(tests::SKIPPED_FILE, skipped.path());
+        command.env("NEXTEST_TEST_THREADS", &threads).env("RUST_TEST_THREADS", &threads);
         let said = run_and_keep(words, command)?;
         verdict.add_run(name, said.success, &said.lines);
         Ok(())
@@ -113,6 +115,11 @@ fn run_tests(verdict: &mut Verdict, arguments: &Arguments) -> Result<(), String>
     let list = std::fs::read_to_string(skipped.path()).map_err(|error| format!("read the skipped tests: {error}"))?;
     verdict.add_skipped(&list);
     Ok(())
+}
+
+/// A test waits for its servers half of its time.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |processors| processors.get() * 2)
 }
 
 /// Licences, sources and versions are judged here; known faults need a list that has to be fetched.
