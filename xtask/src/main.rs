@@ -3,9 +3,12 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // It stands outside the tools' doors: it builds and shows them.
 
 mod bench;
+mod clients;
 mod demo;
 mod docs;
 mod fuzz;
+mod ground;
+mod materials;
 mod shell;
 mod test;
 mod verdict;
@@ -50,5 +53,13 @@ fn main() -> ExitCode {
             eprintln!("error: {trouble}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        <super::Arguments as clap::CommandFactory>::command().debug_assert();
     }
 }

@@ -3,12 +3,13 @@
 //! What must always hold: everything lives in one temporary folder, and is stopped and gone afterwards, also when a
 //! step fails or Ctrl-C ends it (unless `--keep` asks otherwise); no server of this machine is touched.
 
-mod clients;
-mod ground;
 mod stage;
 
+use crate::clients::{Habit, Readers};
+use crate::ground::{Ground, Outcome};
+use crate::materials::{Materials, Profile};
 use clap::Args;
-use ground::Ground;
+use pg_runbook::server::{ConnectionArguments, Defaults, Target};
 use serde_json::Value;
 use stage::Stage;
 use std::time::{Duration, Instant};
@@ -27,22 +28,19 @@ pub struct Arguments {
     scale: u32,
 }
 
-type Outcome<T> = Result<T, String>;
-
 /// Shows it.
 pub fn run(arguments: &Arguments) -> Outcome<()> {
     pg_runbook::signals::listen().map_err(|failure| failure.to_string())?;
-    let ground = Ground::prepare(arguments.no_install)?;
+    let materials = Materials::get(Profile::Debug, arguments.no_install)?;
+    let ground = Ground::make(&materials, &std::env::temp_dir(), "demo")?;
     let mut stage = Stage::new(&ground);
     let result = play(&ground, &mut stage, arguments);
-    stage.end_background();
+    drop(stage);
     if let Err(trouble) = &result {
         println!("\nThe demo ended early: {trouble}");
     }
     if arguments.keep {
         ground.leave();
-    } else {
-        ground.clean_up();
     }
     result
 }
@@ -140,11 +138,11 @@ fn replicate_a_row(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
 
 fn reclone(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
     Stage::note("A client asks the standby something all the while, and counts for how long nobody answers.");
-    let readers = clients::Readers::start(ground)?;
+    let readers = Readers::start(application(ground)?, Habit::Stays("SELECT sum(bbalance) FROM pgbench_branches"))?;
     let document =
         stage.document("pg-basebackup-swap run --force -D standby --input primary.json --passfile pgpass")?;
-    readers.until_answered()?;
-    let seen = readers.stop();
+    let seen = readers.until_answered()?;
+    drop(readers);
     stage.told(&document);
     let copy = document["fetch"]["seconds"].as_f64().unwrap_or_default();
     println!(
@@ -154,4 +152,17 @@ fn reclone(ground: &Ground, stage: &mut Stage) -> Outcome<()> {
         seen.longest.as_secs_f64()
     );
     Ok(())
+}
+
+/// By TCP with the replication role's password, which is what an application would do.
+fn application(ground: &Ground) -> Outcome<Target> {
+    let conninfo =
+        format!("host=127.0.0.1 port={} user=replicator dbname=postgres connect_timeout=2", ground.standby_port);
+    let arguments = ConnectionArguments { conninfo: Some(conninfo), ..ConnectionArguments::default() };
+    let mut target = arguments
+        .resolve(&Defaults { beats_environment: true, ..Defaults::default() })
+        .map_err(|failure| failure.to_string())?;
+    let secret = std::fs::read_to_string(ground.folder.join("secret")).map_err(|error| error.to_string())?;
+    target.password = Some(pg_runbook::Secret::new(secret.trim().to_owned()));
+    Ok(target)
 }

@@ -1,17 +1,16 @@
 //! What the audience sees: titles, commands as they are typed, what the tools say, and one line on what it came to.
 
-use super::Outcome;
-use super::ground::Ground;
+use crate::ground::{Background, Ground, Outcome, refuse_after_a_signal};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::Instant;
 
 /// Runs commands before an audience.
 pub struct Stage<'a> {
     ground: &'a Ground,
     bold: bool,
-    background: Vec<Child>,
+    background: Vec<Background>,
     took: f64,
     tools: usize,
 }
@@ -52,25 +51,11 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// A command that goes on until the end.
+    /// A command that goes on until the audience leaves.
     pub fn background(&mut self, command: &str) -> Outcome<()> {
         println!("{}", self.strong(&format!("$ {command} &")));
-        let mut shell = self.ground.shell(command);
-        let child = shell
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("start {command:?}: {error}"))?;
-        self.background.push(child);
+        self.background.push(self.ground.background(command)?);
         Ok(())
-    }
-
-    /// Ends what goes on.
-    pub fn end_background(&mut self) {
-        for mut child in self.background.drain(..) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 
     /// One line on what a pipeline came to.
@@ -95,9 +80,7 @@ impl<'a> Stage<'a> {
     }
 
     fn attempt(&mut self, command: &str) -> Outcome<(String, ExitStatus)> {
-        if let Some(signal) = pg_runbook::signals::arrived() {
-            return Err(format!("{signal} arrived"));
-        }
+        refuse_after_a_signal()?;
         println!("{}", self.strong(&format!("$ {command}")));
         let begun = Instant::now();
         let mut shell = self.ground.shell(command);

@@ -1,16 +1,19 @@
-//! `cargo xtask bench`: what the tools cost beside what they can't do without.
+//! `cargo xtask bench tools`: what the tools cost beside what they can't do without.
 //!
 //! What must always hold: each figure is printed as a ratio to a yardstick measured in the same run, taken in turns, so
 //! that a machine's moods fall on both.
 
+use super::figures::{median, milliseconds};
+use crate::materials::{self, Profile};
 use clap::Args;
 use pg_runbook::cluster::programs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What can be asked.
 #[derive(Args, Debug)]
+#[group(skip)]
 pub struct Arguments {
     /// How often each command runs
     #[arg(long, default_value_t = 41)]
@@ -25,7 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     if !arguments.memory_of.is_empty() {
         return print_memory(&arguments.memory_of);
     }
-    let binaries = release_binaries()?;
+    let binaries = materials::build(Profile::Release)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let passfile = folder.path().join("pgpass");
     std::fs::write(&passfile, "db1:5432:replication:replicator:x\n").map_err(|error| error.to_string())?;
@@ -122,8 +125,7 @@ fn compare(
             theirs.push(other);
         }
     }
-    let (ours, theirs) = (median(ours), median(theirs));
-    let milliseconds = |duration: Duration| duration.as_secs_f64() * 1000.0;
+    let (ours, theirs) = (median(&ours), median(&theirs));
     println!(
         "  {name}: {:.1} × {yardstick_name} ({:.1} ms against {:.1} ms, {:+.1} ms; medians of {runs})",
         ours.as_secs_f64() / theirs.as_secs_f64(),
@@ -132,11 +134,6 @@ fn compare(
         milliseconds(ours) - milliseconds(theirs)
     );
     Ok(())
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 fn time(command: &[String]) -> Result<Duration, String> {
@@ -176,19 +173,4 @@ fn print_memory(command: &[String]) -> Result<(), String> {
     let megabytes = usage.max_rss() as f64 / 1000.0;
     println!("{megabytes:.1}");
     Ok(())
-}
-
-fn release_binaries() -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    println!("Building the tools for release …");
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--bins"])
-        .status()
-        .map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err("the tools could not be built".into());
-    }
-    let root = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the workspace has no folder")?;
-    Ok(root.unwrap_or_else(|| workspace.join("target")).join("release"))
 }
