@@ -119,6 +119,12 @@ impl Ground {
             .map_err(|error| format!("give {} to {user}: {error}", path.display()))
     }
 
+    /// Whose the servers are.
+    pub fn owner(&self) -> Outcome<String> {
+        let starter = || owner::Owner::starter().map(|owner| owner.name).map_err(|failure| failure.to_string());
+        self.user.clone().map_or_else(starter, Ok)
+    }
+
     /// Leaves the servers, and says how to go on with them.
     pub fn leave(mut self) {
         self.stays = true;

@@ -19,6 +19,12 @@ pub fn ratio(time: Duration, yardstick: Duration) -> f64 {
     if yardstick.is_zero() { 0.0 } else { time.as_secs_f64() / yardstick.as_secs_f64() }
 }
 
+/// The smallest and the largest ratio of what was measured in the same rounds.
+pub fn range_of_ratios(times: &[Duration], yardsticks: &[Duration]) -> (f64, f64) {
+    let ratios = times.iter().zip(yardsticks).map(|(time, yardstick)| ratio(*time, *yardstick));
+    ratios.fold((f64::INFINITY, 0.0), |(least, most), ratio| (least.min(ratio), most.max(ratio)))
+}
+
 pub fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
@@ -35,5 +41,11 @@ mod tests {
     fn the_median_is_the_one_in_the_middle_whatever_the_order() {
         assert_eq!(median(&seconds(&[9, 1, 4])), Duration::from_secs(4));
         assert_eq!(median(&[]), Duration::ZERO);
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        let (least, most) = range_of_ratios(&seconds(&[2, 9]), &seconds(&[1, 3]));
+        assert!((least - 2.0).abs() < 1e-9 && (most - 3.0).abs() < 1e-9);
     }
 }

@@ -3,10 +3,12 @@
 //! What must always hold: each figure is printed as a ratio to a yardstick measured in the same run, taken in turns, so
 //! that a machine's moods fall on both.
 
+mod fetch;
 mod figures;
 mod outage;
 mod repmgr;
 mod servers;
+mod slow_link;
 mod tools;
 mod ways;
 
@@ -28,6 +30,8 @@ enum Subject {
     Tools(tools::Arguments),
     /// For how long a standby's clients get no answers while it gets a new copy, by four ways
     Outage(outage::Arguments),
+    /// How long a copy takes beside `pg_basebackup`, also over a slow link
+    Fetch(fetch::Arguments),
 }
 
 /// Prints the figures.
@@ -36,5 +40,6 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         None => tools::run(&arguments.tools),
         Some(Subject::Tools(arguments)) => tools::run(arguments),
         Some(Subject::Outage(arguments)) => outage::run(arguments),
+        Some(Subject::Fetch(arguments)) => fetch::run(arguments),
     }
 }
