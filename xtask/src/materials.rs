@@ -64,7 +64,10 @@ fn complete() -> Option<u32> {
 pub fn build(profile: Profile) -> Outcome<PathBuf> {
     let (words, folder) = match profile {
         Profile::Debug => (&["build", "--quiet", "--bins"][..], "debug"),
-        Profile::Release => (&["build", "--quiet", "--bins", "--release"][..], "release"),
+        // Not this program too: its own release build would take longer than the tools'.
+        Profile::Release => {
+            (&["build", "--quiet", "--bins", "--release", "--workspace", "--exclude", "xtask"][..], "release")
+        }
     };
     println!("Building the tools ({folder}) …");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

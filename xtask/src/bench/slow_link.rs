@@ -23,8 +23,11 @@ struct Link {
     free_at: Mutex<Instant>,
 }
 
-/// What is carried at once: a hundredth of a second of a link of 6 MB/s.
+/// What is carried at once.
 const PIECE: usize = 64 * 1024;
+
+/// For how long a link may lag behind its bandwidth and catch up, as one with a buffer does.
+const BUFFERED: Duration = Duration::from_millis(100);
 
 impl SlowLink {
     /// Opens one to a port of this host.
@@ -70,11 +73,13 @@ impl Link {
             let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
             #[allow(clippy::cast_precision_loss, reason = "at most a piece")]
             let time = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
-            *free_at = (*free_at).max(now) + time;
+            // On a busy machine a sleep lasts too long; what the link could have carried meanwhile, it carries then.
+            let earliest = now.checked_sub(BUFFERED).unwrap_or(now);
+            *free_at = (*free_at).max(earliest) + time;
             *free_at
         };
         // The sleep is what is slow about the link.
-        std::thread::sleep(done - now);
+        std::thread::sleep(done.saturating_duration_since(now));
     }
 }
 
@@ -119,11 +124,11 @@ mod tests {
 
     #[test]
     fn everything_arrives_and_not_before_its_time() {
-        let link = SlowLink::open(talker(1_000_000), 5).unwrap();
+        let link = SlowLink::open(talker(1_000_000), 4).unwrap();
         let begun = Instant::now();
         let mut said = Vec::new();
         TcpStream::connect(("127.0.0.1", link.port)).unwrap().read_to_end(&mut said).unwrap();
         assert_eq!(said, vec![7; 1_000_000]);
-        assert!(begun.elapsed() >= Duration::from_millis(200));
+        assert!(begun.elapsed() + BUFFERED >= Duration::from_millis(250));
     }
 }
