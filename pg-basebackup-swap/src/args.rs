@@ -46,6 +46,10 @@ pub struct RunArguments {
     /// What may be replaced.
     #[command(flatten)]
     pub replaced: ReplacedArguments,
+    /// What happens on a disk that can't hold two copies: the old one stays until commit, or goes before the new one
+    /// comes (no way back, and nobody is served while the copy is fetched)
+    #[arg(long, value_name = "POLICY", default_value = "keep")]
+    pub space: Space,
     /// How to swap.
     #[command(flatten)]
     pub swap: SwapArguments,
@@ -117,6 +121,9 @@ pub struct FetchArguments {
     /// Put the copy's write-ahead log here
     #[arg(long, value_name = "DIRECTORY")]
     pub waldir: Option<PathBuf>,
+    /// Whose postgresql.conf, `pg_hba.conf` and `pg_ident.conf` the copy has, where they lie inside the data directory
+    #[arg(long, value_name = "WHOSE", default_value = "standby")]
+    pub config: ConfigOf,
     /// How far the copy is compared with its manifest (13 and later)
     #[arg(long, value_name = "HOW", default_value = "full")]
     pub verify: Verification,
@@ -131,6 +138,9 @@ pub struct SwapArguments {
     /// How long stopping, starting and the first streaming may each take before the old directory goes back
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
+    /// Exchange at once; otherwise the copy first replays what came since it began, while the old server serves
+    #[arg(long)]
+    pub no_catch_up: bool,
     /// Keep the old directory for this long, such as 24h; the next run after that lets it go [default: until commit]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub keep_for: Option<Duration>,
@@ -168,6 +178,24 @@ pub enum WalMethod {
     Stream,
     /// At the end, as files; the primary must still have them then
     Fetch,
+}
+
+/// What becomes of the old data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Space {
+    /// It stays beside the new copy until it is let go
+    Keep,
+    /// It is given up before the new copy is fetched
+    Replace,
+}
+
+/// Whose configuration a copy has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConfigOf {
+    /// The standby's own, as it was
+    Standby,
+    /// What the primary has, and the copy brings
+    Primary,
 }
 
 /// How far a copy is compared with its manifest.

@@ -8,13 +8,14 @@
 use crate::exchange::exchange;
 use crate::marker::Marker;
 use crate::notes::{Installed, Kept, Note};
+use crate::outside::{self, Side};
 use crate::places::{Places, in_parent};
-use crate::streaming;
+use crate::streaming::{self, Goal, Position};
 use pg_runbook::cluster::{State, postmaster};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::journal::{self, Journal};
 use pg_runbook::standby::Replication;
-use pg_runbook::{Cluster, Failure, Level, Run, durable_file, service, signals};
+use pg_runbook::{Cluster, Failure, GivenUp, Level, Run, durable_file, service, signals};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,6 +32,10 @@ pub struct Plan<'a> {
     pub goes_to: PathBuf,
     /// The system that the one that comes in is to stream from.
     pub system: &'a str,
+    /// The timeline that it is to stream, at least.
+    pub timeline: u32,
+    /// Where the server stands that runs now.
+    pub position: Option<Position>,
     /// How long a stop, a start and the first streaming may each take.
     pub timeout: Duration,
     /// How long the one that goes out is to be kept, where that was said.
@@ -66,12 +71,16 @@ pub fn carry_out(run: &mut Run, cluster: &mut Cluster, places: &Places, plan: &P
     let journal = written(cluster, places, plan)?;
     let shield = signals::Shield::raise();
     journal.write(&places.data)?;
+    // Where the old data was given up, nobody has been served since then.
+    let since = GivenUp::of(&places.data)?.and_then(|given_up| humantime::parse_rfc3339(&given_up.at).ok());
+    let before = since.and_then(|since| since.elapsed().ok()).unwrap_or_default();
     let begun = Instant::now();
     let done = match forth(run, cluster, places, &journal) {
-        Ok(replication) => Done { replication, outage: begun.elapsed() },
+        Ok(replication) => Done { replication, outage: before + begun.elapsed() },
         Err(failure) => return Err(take_back(run, cluster, places, journal, failure)),
     };
-    close(places, &journal)?;
+    let served_again = done.replication.as_ref().map(|_| done.outage);
+    close(places, &journal, served_again)?;
     drop(shield);
     run.set_cluster(cluster);
     Ok(done)
@@ -81,6 +90,8 @@ fn written(cluster: &Cluster, places: &Places, plan: &Plan<'_>) -> Result<Journa
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let command_line = service::command_line(cluster)?;
     let process = postmaster::look(&places.data).process();
+    let server = process.map(|process| journal::Server { pid: process.pid, started: process.started, command_line });
+    let given_up = GivenUp::of(&places.data)?.and_then(|given_up| given_up.server);
     Ok(Journal {
         verb: plan.verb.into(),
         begun_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
@@ -88,12 +99,26 @@ fn written(cluster: &Cluster, places: &Places, plan: &Plan<'_>) -> Result<Journa
         old_goes_to: name(&plan.goes_to),
         new: journal::inode(&plan.comes_from).unwrap_or_default(),
         new_comes_from: name(&plan.comes_from),
+        outside: outside::between(&places.data, &plan.comes_from)?,
         back: false,
-        server: process.map(|process| journal::Server { pid: process.pid, started: process.started, command_line }),
+        server: server.or(given_up),
         system_identifier: plan.system.into(),
+        timeline: plan.timeline,
+        stood_at: plan
+            .position
+            .map(|position| journal::StoodAt { timeline: position.timeline, replayed: position.replayed.to_string() }),
         timeout_seconds: plan.timeout.as_secs_f64(),
         keep_for_seconds: plan.keep_for.map(|time| time.as_secs()),
     })
+}
+
+/// What the server has to reach on the directory that came in.
+fn goal(journal: &Journal) -> Goal {
+    let past = journal
+        .stood_at
+        .as_ref()
+        .and_then(|stood| Some(Position { timeline: stood.timeline, replayed: stood.replayed.parse().ok()? }));
+    Goal { timeline: journal.timeline, past, ..Goal::system(&journal.system_identifier) }
 }
 
 fn timeout(journal: &Journal) -> Duration {
@@ -111,6 +136,7 @@ fn forth(
     // The name first: after the exchange, everything is where it stays.
     in_parent(places, || durable_file::rename(&comes_from, &goes_to))?;
     streaming::stop(run, cluster, timeout(journal))?;
+    outside::give(places, journal, Side::New)?;
     in_parent(places, || exchange(&places.data, &goes_to))?;
     serve(run, cluster, journal)
 }
@@ -120,15 +146,21 @@ fn serve(run: &mut Run, cluster: &mut Cluster, journal: &Journal) -> Result<Opti
     cluster.refresh();
     let Some(server) = &journal.server else { return Ok(None) };
     let start = if journal.verb == "rollback" { streaming::start_as_it_was } else { streaming::start };
-    start(run, cluster, &server.command_line, &journal.system_identifier, timeout(journal)).map(Some)
+    start(run, cluster, &server.command_line, &goal(journal), timeout(journal)).map(Some)
 }
 
 /// The notes that tell what each directory is; then nothing is under way any more.
-fn close(places: &Places, journal: &Journal) -> Result<(), Failure> {
+fn close(places: &Places, journal: &Journal, outage: Option<Duration>) -> Result<(), Failure> {
     let (by, at) = (journal.verb.clone(), journal.begun_at.clone());
     let kept = Kept { by: by.clone(), at: at.clone(), keep_for_seconds: journal.keep_for_seconds };
-    let noted = Installed { by, at, kept: journal.old_goes_to.clone() }
-        .put(&places.data)
+    // An old directory that comes back has its own note yet.
+    let told = Marker::of(&places.data)?.map(|marker| marker.tablespaces);
+    let own = Installed::of(&places.data)?.map(|installed| installed.tablespaces);
+    let tablespaces = told.or(own).unwrap_or_default();
+    let outage_seconds = outage.map(|outage| (outage.as_secs_f64() * 1000.0).round() / 1000.0);
+    let installed = Installed { by, at, kept: journal.old_goes_to.clone(), outage_seconds, tablespaces };
+    let noted = outside::make_startable(&places.sibling(&journal.old_goes_to))
+        .and_then(|()| installed.put(&places.data))
         .and_then(|()| Marker::take_out(&places.data))
         .and_then(|()| Kept::take_out(&places.data))
         .and_then(|()| kept.put(&places.sibling(&journal.old_goes_to)))
@@ -140,10 +172,33 @@ fn close(places: &Places, journal: &Journal) -> Result<(), Failure> {
     })
 }
 
+/// Where the old data was given up, the new directory stays, whatever its server does.
+fn nowhere_to_go(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    places: &Places,
+    journal: &Journal,
+    failure: Failure,
+) -> Failure {
+    cluster.refresh();
+    run.set_cluster(cluster);
+    let does = if cluster.state == State::Running { "runs" } else { "is down" };
+    let told = failure
+        .while_doing(format!("{} {does} on its new copy; its old data was given up", cluster.title()))
+        .hint(format!("pg-cluster status {}", cluster.option()));
+    close(places, journal, None)
+        .err()
+        .into_iter()
+        .fold(told, |told, second| told.because(format!("and then: {second}")))
+}
+
 /// Back to the old directory; both stories are told.
 fn take_back(run: &mut Run, cluster: &mut Cluster, places: &Places, mut journal: Journal, failure: Failure) -> Failure {
-    journal.back = true;
     let was_in_place = journal::inode(&places.data) == Some(journal.new);
+    if was_in_place && matches!(GivenUp::of(&places.sibling(&journal.old_goes_to)), Ok(Some(_))) {
+        return nowhere_to_go(run, cluster, places, &journal, failure);
+    }
+    journal.back = true;
     // Where that can't be written down, the way back is gone all the same.
     let noted = journal.write(&places.data);
     let result = back(run, cluster, places, &journal);
@@ -185,11 +240,18 @@ fn back(run: &mut Run, cluster: &mut Cluster, places: &Places, journal: &Journal
     if journal::inode(&places.data) == Some(journal.new) {
         streaming::stop(run, cluster, timeout(journal))?;
         in_parent(places, || exchange(&places.data, &after))?;
-        cluster.refresh();
     }
+    outside::give(places, journal, Side::Old)?;
+    outside::make_startable(&places.data)?;
+    cluster.refresh();
     if journal::inode(&after) == Some(journal.new) {
-        remember_that_it_ran(&after)?;
+        if !after.join("backup_label").exists() {
+            Marker::remember_that_a_server_ran(&after)?;
+        }
         in_parent(places, || durable_file::rename(&after, &before))?;
+    }
+    if GivenUp::of(&places.data)?.is_some() {
+        return Journal::remove(&places.data);
     }
     if let Some(server) = &journal.server
         && !cluster.has_process()
@@ -202,14 +264,6 @@ fn back(run: &mut Run, cluster: &mut Cluster, places: &Places, journal: &Journal
         return Ok(());
     }
     Journal::remove(&places.data)
-}
-
-/// A copy that a server ran on is past its `backup_label`, which a copy otherwise has to have.
-fn remember_that_it_ran(copy: &Path) -> Result<(), Failure> {
-    match Marker::of(copy)? {
-        Some(marker) if !copy.join("backup_label").exists() => Marker { started: true, ..marker }.put(copy),
-        _ => Ok(()),
-    }
 }
 
 /// Where no file system could exchange, one of the two may lie aside, between two renames.
@@ -261,7 +315,7 @@ pub fn end_what_was_cut_off(run: &mut Run, cluster: &mut Cluster, places: &Place
 
 fn finish(run: &mut Run, cluster: &mut Cluster, places: &Places, journal: Journal) -> Result<String, Failure> {
     match serve(run, cluster, &journal) {
-        Ok(_) => close(places, &journal).map(|()| journal.verb),
+        Ok(_) => close(places, &journal, None).map(|()| journal.verb),
         Err(failure) => Err(take_back(run, cluster, places, journal, failure)),
     }
 }
@@ -276,7 +330,15 @@ fn undo(run: &mut Run, cluster: &mut Cluster, places: &Places, journal: &Journal
         streaming::stop(run, cluster, timeout(journal))?;
     }
     back(run, cluster, places, journal)
-        .map_err(|failure| failure.while_doing(format!("end what was begun: {}", journal.describe())))
+        .map_err(|failure| failure.while_doing(format!("end what was begun: {}", journal.describe())))?;
+    // Before anything else has the primary remove what it may need next.
+    if journal.server.is_some() && cluster.state == State::Running {
+        let goal = Goal::system(&journal.system_identifier);
+        if let Err(missing) = streaming::wait(run, cluster, &goal, streaming::RECONNECTS_WITHIN)? {
+            run.warn(format!("{} runs on its old directory, but {missing}", cluster.title()));
+        }
+    }
+    Ok(())
 }
 
 /// A journal of directories that somebody else has moved or replaced since tells nothing.

@@ -9,7 +9,7 @@ use crate::destinations::holds_only_wal;
 use crate::fetch::size;
 use crate::notes::{Kept, Note};
 use crate::places::{Places, in_parent};
-use crate::prepare;
+use crate::{outside, prepare};
 use pg_runbook::cluster::{State, postmaster};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::shell_word;
@@ -75,6 +75,12 @@ pub fn let_go_what_is_over(run: &mut Run, cluster: &Cluster, places: &Places) ->
     let_all_go(run, places, over, Vec::new()).map(drop)
 }
 
+/// What is left of a directory whose data was given up holds nothing that anybody could go back to.
+pub fn remove_what_was_given_up(run: &Run, places: &Places, folder: &Path) -> Result<(), Failure> {
+    remove(places, folder, &[])
+        .map(|()| run.say(&format!("removed what was left of the old directory, {}", folder.display())))
+}
+
 fn unknown(run: &mut Run, folder: &Path) {
     let word = shell_word(folder.as_os_str());
     run.warn(format!(
@@ -128,7 +134,7 @@ fn remove(places: &Places, folder: &Path, outside: &[PathBuf]) -> Result<(), Fai
     for folder in outside {
         durable_file::empty_folder(folder)?;
         // The folder above may be root's, or a tablespace's may be a mount point; an empty one is as good as none.
-        let _ = durable_file::remove_empty_folder(folder);
+        let _ = outside::in_folder_above(folder, || durable_file::remove_empty_folder(folder));
         if let Some(location) = folder.parent().filter(|_| is_of_a_version(folder)) {
             let _ = durable_file::remove_empty_folder(location);
         }

@@ -3,28 +3,22 @@
 //! What must always hold: it never cleans up after itself (one that was cut off from the tool must not remove what has
 //! a place by then), and its own words come with its failure.
 
-use crate::args::{Checkpoint, FetchArguments, WalMethod};
-use crate::fetch::size;
+use crate::args::{Checkpoint, WalMethod};
+use crate::fetch::{Order, size};
+use crate::options::TablespaceMapping;
 use crate::progress::{self, Progress, Teller};
-use crate::room::{Disk, Part};
+use crate::room::{Disk, What};
 use crate::source::Source;
 use pg_runbook::cluster::programs;
 use pg_runbook::invocation::{Completed, Invocation, last_lines};
 use pg_runbook::server::parameters::quote_value;
 use pg_runbook::{Cluster, Failure, Run};
-use std::path::Path;
 
 /// Copies the primary into a folder that is there and empty.
-pub fn copy(
-    run: &Run,
-    cluster: &Cluster,
-    parts: &[Part],
-    partial: &Path,
-    source: &Source,
-    arguments: &FetchArguments,
-) -> Result<(), Failure> {
-    let invocation = invocation(cluster, partial, source, arguments)?;
-    let room = Disk::together(parts)?;
+pub fn copy(run: &Run, order: &Order<'_>) -> Result<(), Failure> {
+    let Order { cluster, source, arguments, .. } = order;
+    let invocation = invocation(order)?;
+    let room = Disk::together(order.parts, order.space)?;
     let mut teller = Teller::new(run, arguments.progress);
     let mut other_lines = String::new();
     let mut expected = 0;
@@ -72,12 +66,8 @@ fn explain(invocation: &Invocation, told: &Completed, source: &Source, cluster: 
     }
 }
 
-fn invocation(
-    cluster: &Cluster,
-    partial: &Path,
-    source: &Source,
-    arguments: &FetchArguments,
-) -> Result<Invocation, Failure> {
+fn invocation(order: &Order<'_>) -> Result<Invocation, Failure> {
+    let Order { cluster, source, arguments, .. } = order;
     let (program, _) = programs::client("pg_basebackup", cluster.major)?;
     let checkpoint = match arguments.checkpoint {
         Checkpoint::Fast => "fast",
@@ -91,7 +81,7 @@ fn invocation(
         .with_its_children()
         .args(["--no-password", "--no-clean", "--progress", "--wal-method", wal_method, "--checkpoint", checkpoint])
         .args(["--dbname", &way(source), "--pgdata"])
-        .arg(partial);
+        .arg(order.partial);
     // Without streaming nothing would use the slot; and one that is in use can't serve twice.
     let streams = arguments.wal_method == WalMethod::Stream;
     if let Some(slot) = source.slot.as_ref().filter(|_| streams && !source.slot_is_busy) {
@@ -103,11 +93,15 @@ fn invocation(
     if let Some(method) = &arguments.compress {
         invocation = invocation.args(["--compress", method]);
     }
-    if let Some(folder) = &arguments.waldir {
-        invocation = invocation.arg("--waldir").arg(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
-    }
-    let mappings = arguments.tablespace_mapping.iter();
-    Ok(mappings.fold(invocation, |invocation, mapping| invocation.arg("--tablespace-mapping").arg(mapping.argument())))
+    Ok(order.parts.iter().fold(invocation, |invocation, part| match &part.what {
+        What::DataDirectory => invocation,
+        What::Wal => invocation.arg("--waldir").arg(&part.folder),
+        What::Tablespace(primary) if *primary == part.folder => invocation,
+        What::Tablespace(primary) => {
+            let mapping = TablespaceMapping { old: primary.clone(), new: part.folder.clone() };
+            invocation.arg("--tablespace-mapping").arg(mapping.argument())
+        }
+    }))
 }
 
 /// The replication connection, without a database: `pg_basebackup` names its own.

@@ -3,31 +3,75 @@
 //! What must always hold: a folder that holds anything is refused before anything is copied, unless it is what an
 //! earlier copy left, which is removed first; a folder that another data directory uses is never emptied.
 
-use crate::args::FetchArguments;
+use crate::args::{FetchArguments, Space};
+use crate::notes::{Installed, Mapped, Note};
+use crate::outside::{self, Link};
 use crate::places::{self, Places};
-use crate::room::{Part, Size, Teller, nearest};
+use crate::room::{Part, Size, Teller, What, nearest};
 use pg_runbook::invocation::shell_word;
 use pg_runbook::{Attempt, Cluster, Failure, durable_file, owner};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-/// Where the parts of the copy go, the data directory's first.
-#[must_use]
-pub fn parts(places: &Places, arguments: &FetchArguments, size: Option<&Size>) -> Vec<Part> {
-    let part = |what: String, folder: &Path, bytes| Part { what, folder: folder.to_owned(), bytes };
-    let mut parts = vec![part("the data directory".into(), places.parent(), size.and_then(Size::data))];
-    if let Some(folder) = &arguments.waldir {
-        parts.push(part("the write-ahead log".into(), &absolute(folder), None));
-    }
+/// Where the parts of the copy go, the data directory's first. What the old directory has elsewhere keeps its location,
+/// and the copy's comes beside it (into it, where the old data is given up before), unless the command line names
+/// another place.
+pub fn parts(
+    places: &Places,
+    arguments: &FetchArguments,
+    size: Option<&Size>,
+    same_system: bool,
+    space: Space,
+) -> Result<Vec<Part>, Failure> {
+    let stamp = places::stamp(SystemTime::now());
+    let links = outside::links(&places.data);
+    let staged = |link: &Link| match space {
+        Space::Keep => outside::staged(places, link, &stamp),
+        Space::Replace => link.location.clone(),
+    };
+    let mut parts =
+        vec![Part { what: What::DataDirectory, folder: places.parent().to_owned(), bytes: size.and_then(Size::data) }];
+    let wal = links.iter().find(|link| link.is_wal());
+    let named = arguments.waldir.as_deref().map(absolute);
+    let stays = wal.filter(|link| named.as_ref().is_none_or(|named| *named == link.location));
+    let folder = stays.map(staged).or(named);
+    parts.extend(folder.map(|folder| Part { what: What::Wal, folder, bytes: None }));
+
     let told = size.filter(|size| size.teller == Teller::Primary).map_or(&[][..], |size| &size.tablespaces);
+    let bytes = |location: &Path| told.iter().find(|tablespace| tablespace.location == location)?.bytes;
+    let mut tablespace = |primary: &Path, folder: PathBuf| {
+        if !parts.iter().any(|part| part.what == What::Tablespace(primary.to_owned())) {
+            parts.push(Part { what: What::Tablespace(primary.to_owned()), folder, bytes: bytes(primary) });
+        }
+    };
     for mapping in &arguments.tablespace_mapping {
-        let bytes = told.iter().find(|(location, _)| *location == mapping.old).and_then(|(_, bytes)| *bytes);
-        parts.push(part(format!("the tablespace {}", mapping.old.display()), &mapping.new, bytes));
+        let stays = links.iter().find(|link| link.location == mapping.new);
+        tablespace(&mapping.old, stays.map_or_else(|| mapping.new.clone(), staged));
     }
-    let stays = |old: &Path| !arguments.tablespace_mapping.iter().any(|mapping| mapping.old == old);
-    for (location, bytes) in told.iter().filter(|(location, _)| stays(location)) {
-        parts.push(part(format!("the tablespace {}", location.display()), location, *bytes));
+    let remembered = Installed::of(&places.data)?.map(|installed| installed.tablespaces).unwrap_or_default();
+    for link in links.iter().filter(|link| !link.is_wal()) {
+        let by_number = told.iter().find(|told| same_system && link.name.ends_with(&format!("/{}", told.oid)));
+        let by_note = || remembered.iter().find(|known| known.here == link.location).map(|known| &known.primary);
+        let primary = by_number.map(|told| &told.location).or_else(by_note).unwrap_or(&link.location);
+        tablespace(primary, staged(link));
     }
-    parts
+    for told in told {
+        tablespace(&told.location, told.location.clone());
+    }
+    Ok(parts)
+}
+
+/// Which of the primary's tablespaces a copy has where, once it is in place.
+#[must_use]
+pub fn mapped(parts: &[Part], copy: &Path) -> Vec<Mapped> {
+    let links = outside::links(copy);
+    let of = |part: &Part| {
+        let What::Tablespace(primary) = &part.what else { return None };
+        let link = links.iter().find(|link| link.location == part.folder)?;
+        let here = outside::location_of(link).unwrap_or_else(|| link.location.clone());
+        Some(Mapped { primary: primary.clone(), here })
+    };
+    parts.iter().filter_map(of).collect()
 }
 
 fn absolute(folder: &Path) -> PathBuf {
@@ -36,20 +80,24 @@ fn absolute(folder: &Path) -> PathBuf {
 
 /// Whether the write-ahead log's and each tablespace's folder can be written; `Ok` names them.
 #[must_use]
-pub fn check(cluster: &Cluster, places: &Places, parts: &[Part]) -> Vec<Result<String, Failure>> {
+pub fn check(cluster: &Cluster, places: &Places, parts: &[Part], space: Space) -> Vec<Result<String, Failure>> {
     let leftovers = match leftovers(places) {
         Ok(leftovers) => leftovers,
         Err(failure) => return vec![Err(failure)],
     };
-    parts.iter().skip(1).map(|part| look(cluster, places, part, &leftovers)).collect()
+    let emptied: Vec<PathBuf> = match space {
+        Space::Keep => Vec::new(),
+        Space::Replace => outside::links(&places.data).into_iter().map(|link| link.location).collect(),
+    };
+    let look = |part| look(cluster, places, part, &leftovers);
+    parts.iter().skip(1).filter(|part| !emptied.contains(&part.folder)).map(look).collect()
 }
 
 fn look(cluster: &Cluster, places: &Places, part: &Part, leftovers: &[PathBuf]) -> Result<String, Failure> {
     let folder = &part.folder;
-    let way_out = if part.what.starts_with("the tablespace") {
-        format!("name a new one: --tablespace-mapping {}=NEWDIR", part.what.trim_start_matches("the tablespace "))
-    } else {
-        "name a new one: --waldir DIRECTORY".into()
+    let way_out = match &part.what {
+        What::Tablespace(primary) => format!("name a new one: --tablespace-mapping {}=NEWDIR", primary.display()),
+        What::DataDirectory | What::Wal => "name a new one: --waldir DIRECTORY".into(),
     };
     let refused = |message: String| Err(Failure::refused(message).hint(way_out.clone()));
     let there = nearest(folder);
@@ -70,7 +118,8 @@ fn look(cluster: &Cluster, places: &Places, part: &Part, leftovers: &[PathBuf]) 
     if !there.is_dir() {
         return refused(format!("the folder for {} can't be made: {} is no folder", part.what, there.display()));
     }
-    if !owner::may_write(there) {
+    // Beside a write-ahead log that keeps its place root makes a folder for it.
+    if !owner::may_write(there) && !outside::is_staged(folder) {
         let (mine, path) = (shell_word(cluster.owner.as_ref()), shell_word(folder.as_os_str()));
         return Err(Failure::refused(format!("{} may not write into {}", cluster.owner, there.display()))
             .because(format!("{} is to go to {}", part.what, folder.display()))
@@ -82,9 +131,10 @@ fn look(cluster: &Cluster, places: &Places, part: &Part, leftovers: &[PathBuf]) 
 /// What mappings name, and the primary has not: `pg_basebackup` would pass it by without a word.
 pub fn unknown_mapping(arguments: &FetchArguments, size: Option<&Size>) -> Result<(), Failure> {
     let Some(size) = size.filter(|size| size.teller == Teller::Primary) else { return Ok(()) };
-    let known: Vec<String> = size.tablespaces.iter().map(|(location, _)| location.display().to_string()).collect();
+    let known: Vec<String> =
+        size.tablespaces.iter().map(|tablespace| tablespace.location.display().to_string()).collect();
     for mapping in &arguments.tablespace_mapping {
-        if !size.tablespaces.iter().any(|(location, _)| *location == mapping.old) {
+        if !size.tablespaces.iter().any(|tablespace| tablespace.location == mapping.old) {
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
             return Err(Failure::refused(format!("the primary has no tablespace at {}", mapping.old.display()))
                 .because(format!("it has {known}"))
@@ -94,12 +144,10 @@ pub fn unknown_mapping(arguments: &FetchArguments, size: Option<&Size>) -> Resul
     Ok(())
 }
 
-/// The folders outside that a copy's links lead to: its write-ahead log and its tablespaces.
+/// The folders outside that a copy's links lead to, as they end.
 #[must_use]
 pub fn outside(copy: &Path) -> Vec<PathBuf> {
-    let tablespaces = std::fs::read_dir(copy.join("pg_tblspc")).into_iter().flatten().flatten();
-    let links = std::iter::once(copy.join("pg_wal")).chain(tablespaces.map(|entry| entry.path()));
-    links.filter(|link| link.is_symlink()).filter_map(|link| std::fs::canonicalize(link).ok()).collect()
+    outside::links(copy).into_iter().filter_map(|link| std::fs::canonicalize(copy.join(link.name)).ok()).collect()
 }
 
 /// What is filled for the copy on its way, written down before: until its last file has come, its links don't tell.
@@ -155,7 +203,7 @@ pub fn empty(places: &Places, folders: &[PathBuf]) -> Result<(), Failure> {
     for folder in folders {
         durable_file::empty_folder(folder)?;
         // The folder above may be root's; an empty one is as good as none.
-        let _ = durable_file::remove_empty_folder(folder);
+        let _ = outside::in_folder_above(folder, || durable_file::remove_empty_folder(folder));
     }
     forget(places)
 }

@@ -6,6 +6,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use pg_runbook::cluster::plain;
+use pg_runbook::journal::inode;
 use pg_runbook::{Attempt, Failure, durable_file};
 use std::path::Path;
 
@@ -33,6 +34,22 @@ fn by_renames(one: &Path, other: &Path) -> Result<(), Failure> {
     durable_file::rename(&aside, other)
 }
 
+/// Has the directory with one inode number at one place and the other one at the other, wherever an exchange that was
+/// cut off left them.
+pub fn arrange(one: &Path, other: &Path, at_one: u64, at_other: u64) -> Result<(), Failure> {
+    let aside = plain::aside(one);
+    if inode(&aside).is_some_and(|found| [at_one, at_other].contains(&found)) {
+        let back = if inode(one).is_none() { one } else { other };
+        durable_file::rename(&aside, back)?;
+    }
+    match (inode(one), inode(other)) {
+        (Some(first), Some(second)) if (first, second) == (at_one, at_other) => Ok(()),
+        (Some(first), Some(second)) if (first, second) == (at_other, at_one) => exchange(one, other),
+        _ => Err(Failure::failed(format!("exchange {} and {}", one.display(), other.display()))
+            .because("one of them is not what it was when this began: somebody moved or replaced it")),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // The tests set their own scenery.
 mod tests {
@@ -52,6 +69,31 @@ mod tests {
             assert_eq!(fs::read_to_string(one.join("which")).unwrap(), "new");
             assert_eq!(fs::read_to_string(other.join("which")).unwrap(), "old");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn an_exchange_cut_off_anywhere_ends_as_it_is_wanted() {
+        // Before, after the first rename, after the second, after the third.
+        for cut_off in 0..4 {
+            for wanted in [["old", "new"], ["new", "old"]] {
+                let folder = tempfile::tempdir().unwrap();
+                let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+                for (path, word) in [(&one, "old"), (&other, "new")] {
+                    fs::create_dir(path).unwrap();
+                    fs::write(path.join("which"), word).unwrap();
+                }
+                let [old, new] = [&one, &other].map(|path| inode(path).unwrap());
+                let steps = [(&one, plain::aside(&one)), (&other, one.clone()), (&plain::aside(&one), other.clone())];
+                for (from, to) in steps.iter().take(cut_off) {
+                    fs::rename(from, to).unwrap();
+                }
+                let ids = if wanted[0] == "old" { (old, new) } else { (new, old) };
+                arrange(&one, &other, ids.0, ids.1).unwrap();
+                let found = [&one, &other].map(|path| fs::read_to_string(path.join("which")).unwrap());
+                assert_eq!(found, wanted, "cut off after {cut_off}");
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+            }
         }
     }
 

@@ -3,22 +3,22 @@
 //! What must always hold: the data directory and its server are not touched; a copy gets its final name only when it is
 //! complete and could not come up as a primary.
 
-use crate::args::{FetchArguments, FetchVerb};
+use crate::args::{ConfigOf, FetchArguments, FetchVerb, Space};
 use crate::copy::copy;
-use crate::inspect::{Situation, Standing};
+use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
-use crate::room::Part;
+use crate::room::{Part, What};
 use crate::source::Source;
 use crate::verify::{self, Verified};
-use crate::{destinations, own_files, preflight, prepare, slot, standby_settings};
+use crate::{destinations, give_up, outside, own_files, preflight, prepare, slot, standby_settings};
 use pg_runbook::cluster::{major_of, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::{Cluster, Failure, Run, durable_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const FETCH: Act = Act { plain: "fetch a copy of", past: "fetched a copy of" };
 
@@ -36,25 +36,31 @@ pub fn fetch(run: &mut Run, arguments: &FetchVerb) -> Result<(), Failure> {
         ));
         return Ok(());
     }
-    bring(run, &cluster, &places, situation, &arguments.fetch)?;
+    bring(run, &mut cluster, &places, situation, &arguments.fetch, Duration::ZERO)?;
     let verb = if run.check() { "would be fetched" } else { "is ready" };
     run.message(format!("a copy for {} {verb}: {}", cluster.title(), places.incoming().display()));
     Ok(())
 }
 
-/// Brings a complete copy to [`Places::incoming`], where nothing stands in its way; with `--check` only says so.
+/// Brings a complete copy to [`Places::incoming`], where nothing stands in its way; with `--check` only says so. A server
+/// whose data is given up for it may take until `stop_limit` to stop.
 pub fn bring(
     run: &mut Run,
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     places: &Places,
     situation: Situation,
     arguments: &FetchArguments,
+    stop_limit: Duration,
 ) -> Result<Source, Failure> {
+    let space = situation.space;
     let (source, parts) = preflight::pass(run, cluster, places, situation, arguments)?;
     let change = Change::act("base_backup", source.target.address(), FETCH).at(places.incoming(), None);
     if run.check() {
         if let Some(slot) = slot::plan(&source, arguments) {
             run.change(slot);
+        }
+        if space == Space::Replace {
+            run.change(give_up::change(cluster, places));
         }
         run.change(change);
         return Ok(source);
@@ -64,8 +70,15 @@ pub fn bring(
     let partial = places.next_partial(SystemTime::now());
     clear(run, places)?;
     let slot = slot::make(&source, arguments)?;
-    let (bytes, verified) = complete(run, cluster, places, &parts, &partial, &source, arguments)
-        .map_err(|failure| slot::take_back(&source, slot.as_ref(), failure))?;
+    if space == Space::Replace {
+        give_up::give_up(run, cluster, places, stop_limit)
+            .map_err(|failure| slot::take_back(&source, slot.as_ref(), failure))?;
+    }
+    let order = Order { cluster, places, parts: &parts, partial: &partial, source: &source, arguments, space };
+    let (bytes, verified) =
+        complete(run, &order)
+            .map_err(|failure| slot::take_back(&source, slot.as_ref(), failure))
+            .map_err(|failure| if space == Space::Replace { without_old_data(cluster, failure) } else { failure })?;
     if let Some(slot) = slot {
         run.change(slot);
     }
@@ -76,41 +89,54 @@ pub fn bring(
     Ok(source)
 }
 
+/// A copy that is to be made: all that it takes.
+pub struct Order<'a> {
+    /// For which cluster.
+    pub cluster: &'a Cluster,
+    /// Beside which data directory.
+    pub places: &'a Places,
+    /// Where its parts go.
+    pub parts: &'a [Part],
+    /// Where the data directory's part is until it is complete.
+    pub partial: &'a Path,
+    /// Of which primary.
+    pub source: &'a Source,
+    /// How.
+    pub arguments: &'a FetchArguments,
+    /// What became of the old data.
+    pub space: Space,
+}
+
+fn without_old_data(cluster: &Cluster, failure: Failure) -> Failure {
+    let option = cluster.option();
+    failure
+        .while_doing(format!("{} is down, its old data is given up, and the copy has not come", cluster.title()))
+        .hint(format!("once the cause is mended: pg-basebackup-swap run {option}"))
+}
+
 /// The copy under its final name: its size, and what was compared of it. What a failed one left is removed.
-fn complete(
-    run: &mut Run,
-    cluster: &Cluster,
-    places: &Places,
-    parts: &[Part],
-    partial: &Path,
-    source: &Source,
-    arguments: &FetchArguments,
-) -> Result<(u64, Verified), Failure> {
-    let outside: Vec<PathBuf> = parts.iter().skip(1).map(|part| part.folder.clone()).collect();
-    destinations::write_down(places, &outside)?;
-    durable_file::make_owners_folder(partial)?;
-    match fill(run, cluster, places, parts, partial, source, arguments) {
+fn complete(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
+    let outside: Vec<PathBuf> = order.parts.iter().skip(1).map(|part| part.folder.clone()).collect();
+    destinations::write_down(order.places, &outside)?;
+    durable_file::make_owners_folder(order.partial)?;
+    for part in order.parts.iter().filter(|part| part.what == What::Wal && outside::is_staged(&part.folder)) {
+        durable_file::make_owners_folder(&part.folder)?;
+    }
+    match fill(run, order) {
         // From here on its links tell.
-        Ok(done) => destinations::forget(places).map(|()| done),
-        Err(failure) => match clear(run, places) {
+        Ok(done) => destinations::forget(order.places).map(|()| done),
+        Err(failure) => match clear(run, order.places) {
             Ok(()) => Err(failure),
             Err(second) => Err(failure.because(format!("and what it left could not be removed: {second}"))),
         },
     }
 }
 
-fn fill(
-    run: &mut Run,
-    cluster: &Cluster,
-    places: &Places,
-    parts: &[Part],
-    partial: &Path,
-    source: &Source,
-    arguments: &FetchArguments,
-) -> Result<(u64, Verified), Failure> {
-    copy(run, cluster, parts, partial, source, arguments)?;
-    let verified = verify::verify(run, cluster.major, partial, arguments.verify)?;
-    make_standby(cluster, places, partial, source)?;
+fn fill(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
+    let Order { partial, source, arguments, .. } = order;
+    copy(run, order)?;
+    let verified = verify::verify(run, order.cluster.major, partial, arguments.verify)?;
+    make_standby(order)?;
     let bytes = size(partial);
     let marker = Marker {
         system_identifier: source.system_identifier().to_owned(),
@@ -118,11 +144,13 @@ fn fill(
         source: source.target.address(),
         fetched_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         bytes,
+        tablespaces: destinations::mapped(order.parts, partial),
+        has_primarys_configuration: arguments.config == ConfigOf::Primary,
         started: false,
     };
     marker.put(partial)?;
     durable_file::sync(partial)?;
-    places::in_parent(places, || durable_file::rename(partial, &places.incoming()))?;
+    places::in_parent(order.places, || durable_file::rename(partial, &order.places.incoming()))?;
     Ok((bytes, verified))
 }
 
@@ -142,11 +170,33 @@ fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
 }
 
 /// The standby's own configuration, the way to its primary, and the signal; then all that must be so is looked at.
-fn make_standby(cluster: &Cluster, places: &Places, partial: &Path, source: &Source) -> Result<(), Failure> {
-    own_files::keep(cluster, &places.data, partial)?;
-    let own = durable_file::read(&places.data.join(ALTER_SYSTEM_FILE))?.unwrap_or_default();
+fn make_standby(order: &Order<'_>) -> Result<(), Failure> {
+    let Order { cluster, partial, source, .. } = order;
+    let data = &order.places.data;
+    let whose = match order.arguments.config {
+        ConfigOf::Standby => {
+            own_files::keep(cluster, data, partial)?;
+            data.as_path()
+        }
+        ConfigOf::Primary => {
+            own_files::keep_command_line(data, partial)?;
+            inspect::refuse_what_would_promote(&places::as_if_in(cluster, partial))?;
+            partial
+        }
+    };
+    let own = durable_file::read(&whose.join(ALTER_SYSTEM_FILE))?.unwrap_or_default();
     standby_settings::write(partial, cluster.major, &own, &source.target, source.slot.as_deref())?;
     refuse_what_is_no_standby(partial, cluster.major, source.system_identifier())
+}
+
+/// What was changed in the standby's own configuration since the copy was fetched is its own too.
+pub fn renew(cluster: &Cluster, places: &Places, copy: &Path) -> Result<(), Failure> {
+    if Marker::of(copy)?.is_some_and(|marker| marker.has_primarys_configuration) {
+        return Ok(());
+    }
+    own_files::keep(cluster, &places.data, copy)?;
+    let own = durable_file::read(&places.data.join(ALTER_SYSTEM_FILE))?.unwrap_or_default();
+    standby_settings::renew(copy, cluster.major, &own)
 }
 
 /// What is installed must not come up as a primary, nor as somebody else's standby.

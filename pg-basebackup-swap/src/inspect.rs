@@ -3,14 +3,16 @@
 //! What must always hold: a cluster that holds what could be somebody's only copy is refused unless its system
 //! identifier names it; a running primary of the same system is refused always, for it may be the primary itself.
 
-use crate::args::{FetchArguments, ReplacedArguments};
+use crate::args::{FetchArguments, ReplacedArguments, Space};
+use crate::outside;
 use crate::places::{Places, mount_points};
 use crate::source::{self, Source};
-use crate::{standby_settings, streaming};
+use crate::standby_settings;
+use crate::streaming::{self, Goal};
 use pg_runbook::cluster::{Role, contents, programs, version};
 use pg_runbook::configuration::{ConfFile, EntryKind};
 use pg_runbook::invocation::{Invocation, shell_word};
-use pg_runbook::{Cluster, Failure, Run, durable_file, signals, standby};
+use pg_runbook::{Cluster, Failure, GivenUp, Run, durable_file, signals, standby};
 
 /// What a cluster is to a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct Situation {
     pub standing: Result<Option<Standing>, Failure>,
     /// Whether the cluster's own system identifier was given: it is meant, whatever it holds.
     pub named: bool,
+    /// What becomes of the old data.
+    pub space: Space,
 }
 
 impl Situation {
@@ -52,7 +56,8 @@ impl Situation {
         };
         signals::safe_point("while looking at the primary and the cluster")?;
         let named = replaced.replace.is_some() && replaced.replace == cluster.system_identifier;
-        Ok(Self { source, standing, named })
+        let is_given_up = GivenUp::of(&cluster.data_directory)?.is_some();
+        Ok(Self { source, standing, named, space: if is_given_up { Space::Replace } else { Space::Keep } })
     }
 
     /// What the cluster is, where that is known and nothing forbids it.
@@ -69,7 +74,11 @@ pub fn judge(
     system: &str,
     arguments: &ReplacedArguments,
 ) -> Result<Standing, Failure> {
-    let Some(own) = cluster.system_identifier.clone() else {
+    let own = match GivenUp::of(&cluster.data_directory)? {
+        Some(_) => return Ok(Standing::Replaceable("its data was given up for a copy")),
+        None => cluster.system_identifier.clone(),
+    };
+    let Some(own) = own else {
         return Err(Failure::refused(format!("{} can't be told from somebody's only copy", cluster.title()))
             .because(format!("{} can't be read", cluster.data_directory.join("global/pg_control").display()))
             .hint("look what it holds; if nothing, move it away and make a new one with pg-cluster create"));
@@ -171,7 +180,7 @@ fn judge_standby(run: &mut Run, cluster: &mut Cluster, system: &str, force: bool
     if !cluster.has_process() {
         return Ok(Standing::Down);
     }
-    match streaming::wait(run, cluster, system, streaming::RECONNECTS_WITHIN)? {
+    match streaming::wait(run, cluster, &Goal::system(system), streaming::RECONNECTS_WITHIN)? {
         Ok(_) => Ok(Standing::Streams),
         Err(missing) => {
             run.say(&format!("{} does not stream: {missing}", cluster.title()));
@@ -202,29 +211,20 @@ pub fn refuse_mount_points(places: &Places) -> Result<(), Failure> {
     }
 }
 
-/// What a copy can't take over from the old directory needs a new place.
-pub fn refuse_what_lies_elsewhere(
-    cluster: &Cluster,
-    places: &Places,
-    arguments: &FetchArguments,
-) -> Result<(), Failure> {
-    let wal = places.data.join("pg_wal");
-    if arguments.waldir.is_none() && wal.is_symlink() {
-        return Err(Failure::refused(format!(
-            "the write-ahead log of {} lies elsewhere: {}",
-            cluster.title(),
-            wal.display()
-        ))
-        .because("the copy's needs a place of its own")
-        .hint("say where: --waldir DIRECTORY (a new one: the old one's is kept with the old data directory)"));
-    }
-    let tablespaces =
-        std::fs::read_dir(places.data.join("pg_tblspc")).is_ok_and(|mut entries| entries.next().is_some());
-    if tablespaces && arguments.tablespace_mapping.is_empty() {
-        return Err(Failure::refused(format!("{} has tablespaces, whose folders are in use", cluster.title()))
-            .hint("say where the copy's go: --tablespace-mapping OLDDIR=NEWDIR"));
-    }
-    Ok(())
+/// What the old directory has elsewhere keeps its place, where that can be; what does, as a sentence.
+pub fn what_lies_elsewhere(places: &Places, arguments: &FetchArguments) -> Result<String, Failure> {
+    let links = outside::links(&places.data);
+    let wal = links.iter().find(|link| link.is_wal());
+    let stays = wal.filter(|link| arguments.waldir.as_ref().is_none_or(|named| *named == link.location));
+    stays.map_or(Ok(()), outside::refuse_an_immovable_wal)?;
+    let tablespaces = links.iter().filter(|link| !link.is_wal()).count();
+    let plural = if tablespaces == 1 { "tablespace" } else { "tablespaces" };
+    Ok(match (tablespaces, stays) {
+        (0, None) => "none that leads out of it".into(),
+        (0, Some(_)) => "the write-ahead log keeps its place outside".into(),
+        (count, None) => format!("{count} {plural}, which keep their places unless they are mapped elsewhere"),
+        (count, Some(_)) => format!("the write-ahead log and {count} {plural} keep their places outside"),
+    })
 }
 
 /// Its own settings stay the standby's own, so what ends recovery by itself would make a primary of the copy, and of the

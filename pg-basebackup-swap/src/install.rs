@@ -2,15 +2,18 @@
 //!
 //! What must always hold: all that can be looked at is looked at before the server is stopped.
 
-use crate::args::{RunArguments, SwapArguments, SwapVerb};
+use crate::args::{RunArguments, Space, SwapArguments, SwapVerb};
 use crate::changeover::{self, Plan};
 use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
 use crate::source::Source;
-use crate::{commit, fetch, prepare};
+use crate::streaming::{self, Position};
+use crate::{catch_up, commit, fetch, prepare};
+use pg_runbook::cluster::{Role, State};
 use pg_runbook::document::{Act, Change};
-use pg_runbook::{Cluster, Failure, Level, Run, service};
+use pg_runbook::server::ConnectionArguments;
+use pg_runbook::{Cluster, Failure, GivenUp, Level, Run, service};
 use std::time::SystemTime;
 
 const SWAP: Act = Act { plain: "exchange the data directory of", past: "exchanged the data directory of" };
@@ -22,7 +25,9 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
     if prepare::only_planned(run, &cluster) {
         return Ok(());
     }
-    let situation = Situation::look(run, &mut cluster, &arguments.fetch, &arguments.replaced)?;
+    let looked = Situation::look(run, &mut cluster, &arguments.fetch, &arguments.replaced)?;
+    let space = if arguments.space == Space::Replace { Space::Replace } else { looked.space };
+    let situation = Situation { space, ..looked };
     if let Ok(source) = &situation.source {
         remember(run, source);
     }
@@ -51,7 +56,7 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
         // Why not is told with everything else that stands in the way.
         None => {}
     }
-    let source = fetch::bring(run, &cluster, &places, situation, &arguments.fetch)?;
+    let source = fetch::bring(run, &mut cluster, &places, situation, &arguments.fetch, arguments.swap.timeout)?;
     install(run, &mut cluster, &places, source.system_identifier(), &arguments.swap)
 }
 
@@ -102,9 +107,14 @@ fn install(
     let incoming = places.incoming();
     fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
     refuse_what_would_fail_later(cluster, places)?;
+    fetch::renew(cluster, places, &incoming)?;
+    catch_up::catch_up(run, cluster, &places.data, &incoming, arguments)?;
+    fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
     let goes_to = places.next_previous(SystemTime::now());
     let plan = Plan {
         verb: "swap",
+        timeline: Marker::of(&incoming)?.map_or(0, |marker| marker.timeline),
+        position: position(run, cluster),
         comes_from: incoming,
         goes_to,
         system,
@@ -112,14 +122,26 @@ fn install(
         keep_for: arguments.keep_for,
     };
     let done = changeover::carry_out(run, cluster, places, &plan)?;
-    let kept = plan.goes_to.display();
     done.tell(run, cluster, "streams on its new copy", "is a standby of the primary now");
+    if GivenUp::of(&plan.goes_to)?.is_some() {
+        run.change(change.remark("the old data was given up before"));
+        return commit::remove_what_was_given_up(run, places, &plan.goes_to);
+    }
+    let kept = plan.goes_to.display();
     run.fact("kept", &plan.goes_to);
     run.account(format!("the old directory is kept: {kept}"));
     run.account(format!("to go back: pg-basebackup-swap rollback {}", cluster.option()));
     run.account(format!("to let it go: pg-basebackup-swap commit {}", cluster.option()));
     run.change(change.remark(format!("the old one is kept: {kept}")));
     Ok(())
+}
+
+/// Where the old server stands, if it is a standby that can be asked: the new one has to come as far.
+fn position(run: &mut Run, cluster: &Cluster) -> Option<Position> {
+    if cluster.state != State::Running || cluster.role != Some(Role::Standby) {
+        return None;
+    }
+    run.connect(cluster, &ConnectionArguments::default()).ok().and_then(|mut server| streaming::position(&mut server))
 }
 
 /// The time without answers is no time to find out.

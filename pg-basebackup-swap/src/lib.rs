@@ -5,6 +5,7 @@
 //! installed that could come up as a primary; whatever goes wrong, the old directory or the new one is in place, whole.
 
 pub mod args;
+mod catch_up;
 mod changeover;
 mod commit;
 mod copy;
@@ -12,15 +13,19 @@ mod destinations;
 mod exchange;
 mod fetch;
 mod findings;
+mod give_up;
 mod inspect;
 mod install;
+mod lsn;
 mod marker;
 mod notes;
 pub mod options;
+mod outside;
 mod own_files;
 mod places;
 mod preflight;
 mod prepare;
+mod private_server;
 mod progress;
 mod rollback;
 mod room;

@@ -3,7 +3,8 @@
 //! What must always hold: only a folder with this note counts as a copy. An old data directory that stands under a
 //! copy's name, because a run was killed in between, is told from it by the lack of one.
 
-use crate::notes::{Installed, Kept, Note};
+use crate::notes::{Installed, Kept, Mapped, Note};
+use pg_runbook::cluster::plain;
 use pg_runbook::{Attempt, Failure, durable_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -21,13 +22,19 @@ pub struct Marker {
     pub fetched_at: String,
     /// Its size.
     pub bytes: u64,
+    /// Where its tablespaces will be, and where the primary has them.
+    #[serde(default)]
+    pub tablespaces: Vec<Mapped>,
+    /// Whether its configuration is the primary's, and not the standby's own.
+    #[serde(default)]
+    pub has_primarys_configuration: bool,
     /// Whether a server ran on it once: then it is past its `backup_label`.
     #[serde(default)]
     pub started: bool,
 }
 
 fn file(folder: &Path) -> PathBuf {
-    folder.join("pg-runbook.staged.json")
+    folder.join(plain::STAGED_NOTE)
 }
 
 impl Marker {
@@ -39,6 +46,14 @@ impl Marker {
         let text = serde_json::to_vec_pretty(self).attempt(|| "write a copy's note")?;
         durable_file::remove_unfinished(&file(folder))?;
         durable_file::replace(&file(folder), &text, 0o600).map(drop)
+    }
+
+    /// Says that a server ran on a copy: it is past its `backup_label`, which a copy otherwise has to have.
+    pub fn remember_that_a_server_ran(copy: &Path) -> Result<(), Failure> {
+        match Self::of(copy)?.filter(|marker| !marker.started) {
+            Some(marker) => Self { started: true, ..marker }.put(copy),
+            None => Ok(()),
+        }
     }
 
     /// Reads the note, where there is one.

@@ -6,11 +6,11 @@
 use pg_runbook::{Attempt, Failure, durable_file};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// In the data directory: how it got there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Installed {
     /// The verb that put it there, `swap` or `rollback`.
     pub by: String,
@@ -18,6 +18,21 @@ pub struct Installed {
     pub at: String,
     /// The name of the directory that went out for it.
     pub kept: String,
+    /// How long nobody was served, from the stop until it streamed.
+    #[serde(default)]
+    pub outage_seconds: Option<f64>,
+    /// Where its tablespaces are, and where the primary has them.
+    #[serde(default)]
+    pub tablespaces: Vec<Mapped>,
+}
+
+/// A tablespace in both its places.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapped {
+    /// On the primary.
+    pub primary: PathBuf,
+    /// Here.
+    pub here: PathBuf,
 }
 
 /// In a directory that went out: why it is still there.

@@ -31,6 +31,7 @@ pub fn keep(cluster: &Cluster, data: &Path, copy: &Path) -> Result<Vec<PathBuf>,
         if let Some(folder) = name.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             durable_file::make_folder(&copy.join(folder))?;
         }
+        durable_file::remove_unfinished(&copy.join(name))?;
         durable_file::replace(&copy.join(name), &bytes, 0o600)?;
     }
     // With its configuration elsewhere, the standby has none of these; the primary's would be taken for its own.
@@ -39,10 +40,23 @@ pub fn keep(cluster: &Cluster, data: &Path, copy: &Path) -> Result<Vec<PathBuf>,
             durable_file::remove(&copy.join(name))?;
         }
     }
+    keep_command_line(data, copy)?;
     remove_what_only_the_primary_includes(copy, &names)?;
-    durable_file::remove_tree(&copy.join(history::FOLDER))?;
-    durable_file::copy_tree(&data.join(history::FOLDER), &copy.join(history::FOLDER))?;
+    let [own, its] = [data, copy].map(|folder| folder.join(history::FOLDER));
+    if !durable_file::same_tree(&own, &its) {
+        durable_file::remove_tree(&its)?;
+        durable_file::copy_tree(&own, &its)?;
+    }
     Ok(names)
+}
+
+/// It remembers how the server was started, and where the configuration is, where that is elsewhere.
+pub fn keep_command_line(data: &Path, copy: &Path) -> Result<(), Failure> {
+    let name = "postmaster.opts";
+    match durable_file::read(&data.join(name))? {
+        Some(bytes) => durable_file::replace(&copy.join(name), &bytes, 0o600).map(drop),
+        None => durable_file::remove(&copy.join(name)),
+    }
 }
 
 /// The standby's own files below its data directory, relative to it; postgresql.auto.conf is written apart.
@@ -59,8 +73,6 @@ fn inside(cluster: &Cluster, configuration: &Configuration, data: &Path) -> Vec<
     let relative = |path: &PathBuf| roots.iter().find_map(|root| path.strip_prefix(root).ok()).map(Path::to_owned);
     let mut names: Vec<PathBuf> = paths.iter().filter_map(relative).filter(|name| data.join(name).is_file()).collect();
     names.retain(|name| name.as_os_str() != "postgresql.auto.conf");
-    // It remembers where the configuration is, where that is elsewhere.
-    names.extend(Some(PathBuf::from("postmaster.opts")).filter(|name| data.join(name).is_file()));
     names.sort();
     names.dedup();
     names

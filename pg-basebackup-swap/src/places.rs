@@ -91,7 +91,7 @@ impl Places {
     }
 
     fn free_name(&self, what: &str, now: SystemTime) -> PathBuf {
-        let stamp: String = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
+        let stamp = stamp(now);
         let numbered = |number: u32| if number < 2 { String::new() } else { format!("-{number}") };
         let mut names = (1..).map(|number| self.beside(&format!("{what}-{stamp}{}", numbered(number))));
         names.find(|path| !path.exists()).unwrap_or_default()
@@ -113,6 +113,29 @@ impl Places {
     fn beside(&self, what: &str) -> PathBuf {
         self.parent().join(format!("{}.{what}", self.name()))
     }
+}
+
+/// A cluster as it would be with its data in another directory; configuration inside it goes along.
+#[must_use]
+pub fn as_if_in(cluster: &Cluster, folder: &Path) -> Cluster {
+    let data = &cluster.data_directory;
+    let real = std::fs::canonicalize(data).unwrap_or_else(|_| data.clone());
+    let at = |file: &PathBuf| {
+        let inside = [data, &real].into_iter().find_map(|data| file.strip_prefix(data).ok());
+        inside.map_or_else(|| file.clone(), |name| folder.join(name))
+    };
+    Cluster {
+        config_file: at(&cluster.config_file),
+        hba_file: at(&cluster.hba_file),
+        data_directory: folder.to_owned(),
+        ..cluster.clone()
+    }
+}
+
+/// A time as a part of a name: `20261123T123000Z`.
+#[must_use]
+pub fn stamp(now: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "")
 }
 
 /// What is mounted at a folder or below it, the folder itself first (`/proc/self/mountinfo`, `proc_pid_mountinfo(5)`).

@@ -5,17 +5,18 @@
 
 mod primary;
 
-use crate::args::FetchArguments;
+use crate::args::{ConfigOf, FetchArguments, Space};
 use crate::destinations;
 use crate::findings::Findings;
 use crate::inspect::{self, Situation, Standing};
+use crate::notes::{Installed, Note};
 use crate::places::{self, Places};
 use crate::room::{Disk, Part, Size, Teller, megabytes};
 use crate::source::Source;
 use crate::verify::{self, Plan};
 use pg_runbook::cluster::State;
 use pg_runbook::{Cluster, Failure, Run, signals};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Looks at everything; the failure tells all that stands in the way. Where nothing does: the primary, and the folders
 /// that the copy goes to.
@@ -31,7 +32,7 @@ pub fn pass(
         Ok(source) => primary::look(run, &mut findings, cluster, source, situation.named, arguments),
         Err(failure) => findings.bad("login", failure.clone()),
     }
-    of_the_cluster(&mut findings, cluster, places, &situation);
+    of_the_cluster(run, &mut findings, cluster, places, &situation);
     let parts = of_the_ground(run, &mut findings, cluster, places, &situation, arguments);
     verification(&mut findings, cluster, arguments);
     signals::safe_point("while looking what a copy needs")?;
@@ -50,7 +51,7 @@ fn verification(findings: &mut Findings, cluster: &Cluster, arguments: &FetchArg
     }
 }
 
-fn of_the_cluster(findings: &mut Findings, cluster: &Cluster, places: &Places, situation: &Situation) {
+fn of_the_cluster(run: &mut Run, findings: &mut Findings, cluster: &Cluster, places: &Places, situation: &Situation) {
     match &situation.standing {
         Ok(None) => {}
         Ok(Some(Standing::Replaceable(why))) => findings.good("old data", format!("may be replaced: {why}")),
@@ -61,14 +62,25 @@ fn of_the_cluster(findings: &mut Findings, cluster: &Cluster, places: &Places, s
         "server",
         match cluster.state {
             State::Down => "down",
+            _ if situation.space == Space::Replace => "runs, and is stopped before the copy is fetched",
             _ => "runs, and serves until the exchange",
         },
     );
+    match expected_outage(cluster, places, situation.space) {
+        Ok((detail, fact)) => {
+            run.fact("outage", &fact);
+            findings.good("outage", detail);
+        }
+        Err(failure) => findings.bad("outage", failure),
+    }
     findings.found("recovery", inspect::refuse_what_would_promote(cluster).map(|()| "nothing would end it"));
     let linked = cluster.data_directory != places.data;
     let place = places.data.display();
     findings
         .good("data directory", if linked { format!("a link to {place}, and stays one") } else { place.to_string() });
+    if situation.space == Space::Replace {
+        findings.found("kept directories", nothing_is_kept(cluster, places));
+    }
     let (cut_off, incoming) = (places.partial().len(), places.incoming().exists());
     findings.good(
         "leftovers",
@@ -79,6 +91,33 @@ fn of_the_cluster(findings: &mut Findings, cluster: &Cluster, places: &Places, s
             (count, true) => format!("an earlier copy, and {count} that were cut off, are removed first"),
         },
     );
+}
+
+/// For how long nobody will be served: what it is made of, and what the last one took.
+fn expected_outage(cluster: &Cluster, places: &Places, space: Space) -> Result<(String, Value), Failure> {
+    let expected = match space {
+        _ if !cluster.has_process() => "none",
+        Space::Keep => "restart",
+        Space::Replace => "copy",
+    };
+    let last = Installed::of(&places.data)?.and_then(|installed| installed.outage_seconds);
+    let detail = match (expected, last) {
+        ("restart", None) => "one stop, one exchange, one start: about what a restart takes".into(),
+        ("restart", Some(last)) => format!("one stop, one exchange, one start; the last one here took {last:.2} s"),
+        ("copy", _) => "from before the copy begins until it is in place".into(),
+        _ => "nobody is served now".into(),
+    };
+    Ok((detail, json!({ "expected": expected, "last_seconds": last })))
+}
+
+/// Whoever gives up the old data for want of room lets go of what is older first.
+fn nothing_is_kept(cluster: &Cluster, places: &Places) -> Result<&'static str, Failure> {
+    match places.kept().len() + places.rolled_back().len() {
+        0 => Ok("none beside the old data, which is given up"),
+        count => Err(Failure::refused(format!("{count} old directories of {} are kept", cluster.title()))
+            .because("they take room that the copy may need, and would outlive what is newer")
+            .hint(format!("pg-basebackup-swap commit {}", cluster.option()))),
+    }
 }
 
 fn of_the_ground(
@@ -94,24 +133,55 @@ fn of_the_ground(
     findings.found("permissions", reachable.map(|()| format!("the copy can be put into {parent}")));
     findings
         .found("mount points", inspect::refuse_mount_points(places).map(|()| "none at the data directory or in it"));
-    let elsewhere = inspect::refuse_what_lies_elsewhere(cluster, places, arguments);
-    findings.found("links", elsewhere.map(|()| "none that leads out of it is without a new place"));
+    findings.found("links", inspect::what_lies_elsewhere(places, arguments));
     let source = situation.source.as_ref().ok();
     let same = source.is_some_and(|source| cluster.system_identifier.as_deref() == Some(source.system_identifier()));
     let size = Size::find(source, places, same);
     if let Err(failure) = destinations::unknown_mapping(arguments, size.as_ref()) {
         findings.bad("tablespaces", failure);
     }
-    let parts = destinations::parts(places, arguments, size.as_ref());
-    for looked in destinations::check(cluster, places, &parts) {
+    let parts = match destinations::parts(places, arguments, size.as_ref(), same, situation.space) {
+        Ok(parts) => parts,
+        Err(failure) => {
+            findings.bad("folders", failure);
+            return Vec::new();
+        }
+    };
+    for looked in destinations::check(cluster, places, &parts, situation.space) {
         findings.found("folders", looked);
     }
-    space(run, findings, cluster, &parts, size.as_ref());
+    if arguments.config == ConfigOf::Primary {
+        findings.found("configuration", primarys_configuration(cluster, places));
+    }
+    let disks = match situation.space {
+        Space::Keep => Disk::all(&parts, Space::Keep),
+        Space::Replace => Disk::all_without_old_data(&parts, &places.data),
+    };
+    space(run, findings, cluster, disks, size.as_ref());
     parts
 }
 
-fn space(run: &mut Run, findings: &mut Findings, cluster: &Cluster, parts: &[Part], size: Option<&Size>) {
-    let disks = match Disk::all(parts) {
+/// A copy brings it only where it lies inside the data directory.
+fn primarys_configuration(cluster: &Cluster, places: &Places) -> Result<&'static str, Failure> {
+    if places::as_if_in(cluster, &places.incoming()).config_file != cluster.config_file {
+        return Ok("the copy has the primary's");
+    }
+    Err(Failure::refused(format!("{} can't have the primary's configuration", cluster.title()))
+        .because(format!(
+            "its own is {}, outside the data directory: no copy brings one",
+            cluster.config_file.display()
+        ))
+        .hint("leave --config out"))
+}
+
+fn space(
+    run: &mut Run,
+    findings: &mut Findings,
+    cluster: &Cluster,
+    disks: Result<Vec<Disk>, Failure>,
+    size: Option<&Size>,
+) {
+    let disks = match disks {
         Ok(disks) => disks,
         Err(failure) => return findings.bad("space", failure),
     };

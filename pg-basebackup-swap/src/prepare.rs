@@ -3,14 +3,19 @@
 //! What must always hold: with `--check` nothing is put in order either.
 
 use crate::changeover;
+use crate::give_up;
 use crate::marker::Marker;
 use crate::places::{Places, in_parent};
+use crate::private_server;
 use pg_runbook::cluster::{State, plain};
 use pg_runbook::owner::{self, Owner};
 use pg_runbook::{Attempt, Cluster, Failure, Journal, Run, durable_file};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// It was told to stop when its tool died.
+const LEFTOVER_ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The cluster, locked, and what an earlier run left put in order.
 pub fn take(run: &mut Run) -> Result<(Cluster, Places), Failure> {
@@ -34,8 +39,10 @@ pub fn take_and_tell(run: &mut Run) -> Result<(Cluster, Places, Option<String>),
     let places = Places::of(&cluster)?;
     let mut finished = None;
     if !run.check() {
+        private_server::end_leftover(run, &places.incoming(), LEFTOVER_ENDS_WITHIN)?;
         finished = changeover::end_what_was_cut_off(run, &mut cluster, &places)?;
         put_in_order(run, &places)?;
+        give_up::take_back_what_was_only_announced(run, &mut cluster, &places)?;
     } else if let Some(journal) = Journal::of(&places.data)? {
         run.warn(format!("{}; without --check, that is ended first", journal.describe()));
     }

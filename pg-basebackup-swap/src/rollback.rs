@@ -9,11 +9,11 @@ use crate::changeover::{self, Plan};
 use crate::inspect;
 use crate::install::refuse_what_would_fail_later;
 use crate::notes::{Installed, Kept, Note};
-use crate::places::Places;
+use crate::places::{self, Places};
 use crate::{prepare, standby_settings};
 use pg_runbook::cluster::{Role, major_of, postmaster, system_identifier};
 use pg_runbook::document::{Act, Change};
-use pg_runbook::{Cluster, Failure, Run, standby};
+use pg_runbook::{Cluster, Failure, GivenUp, Run, standby};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -42,6 +42,9 @@ pub fn rollback(run: &mut Run, arguments: &RollbackArguments) -> Result<(), Fail
         comes_from: kept,
         goes_to: places.next_rolled_back(SystemTime::now()),
         system: &system,
+        // It is what it was: it may be too old to come as far.
+        timeline: 0,
+        position: None,
         timeout: arguments.timeout,
         keep_for: None,
     };
@@ -82,6 +85,7 @@ fn refuse_what_must_not_come_back(cluster: &Cluster, places: &Places, kept: &Pat
     let signal = standby_settings::signal_file(cluster.major);
     let (own, its) = (system_identifier(&places.data).unwrap_or_default(), system_identifier(kept).unwrap_or_default());
     let faults = [
+        (GivenUp::of(kept)?.is_some(), "its data was given up (--space replace)".to_owned()),
         (!kept.join(signal).is_file(), format!("it would come up as a primary: it has no {signal}")),
         (own != its, format!("it is of the system {its}, not {own}")),
         (major_of(kept) != Some(cluster.major), format!("it is not of version {}", cluster.major)),
@@ -91,11 +95,5 @@ fn refuse_what_must_not_come_back(cluster: &Cluster, places: &Places, kept: &Pat
         return Err(Failure::refused(format!("{} can't be put back: {fault}", kept.display()))
             .hint(format!("to let it go: pg-basebackup-swap commit {}", cluster.option())));
     }
-    let file = cluster.config_file.strip_prefix(&cluster.data_directory).map(|name| kept.join(name));
-    let as_kept = Cluster {
-        config_file: file.unwrap_or_else(|_| cluster.config_file.clone()),
-        data_directory: kept.to_owned(),
-        ..cluster.clone()
-    };
-    inspect::refuse_what_would_promote(&as_kept)
+    inspect::refuse_what_would_promote(&places::as_if_in(cluster, kept))
 }

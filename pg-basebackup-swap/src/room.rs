@@ -3,7 +3,9 @@
 //! What must always hold: a number says whose it is. Only what the primary itself reports is reason enough to refuse;
 //! the old standby's own size is a guess.
 
+use crate::args::Space;
 use crate::fetch::size;
+use crate::outside;
 use crate::places::Places;
 use crate::source::Source;
 use nix::sys::statvfs::statvfs;
@@ -11,15 +13,16 @@ use pg_runbook::invocation::shell_word;
 use pg_runbook::server::{Server, Target};
 use pg_runbook::{Attempt, Cluster, Failure};
 use serde::Serialize;
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What databases and tablespaces take, where the role may know; the second only of those that it may see.
 const DATABASES: &str = "SELECT CASE WHEN bool_and(has_database_privilege(oid, 'CONNECT') \
      OR pg_has_role('pg_read_all_stats', 'USAGE')) THEN sum(pg_database_size(oid))::text END FROM pg_database";
-const TABLESPACES: &str = "SELECT pg_tablespace_location(oid), CASE WHEN has_tablespace_privilege(oid, 'CREATE') \
+const TABLESPACES: &str = "SELECT oid::text, pg_tablespace_location(oid), CASE WHEN has_tablespace_privilege(oid, 'CREATE') \
      OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_tablespace_size(oid)::text END \
-     FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY 1";
+     FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY 2";
 
 /// Whose word a size is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,8 +41,19 @@ pub struct Size {
     pub teller: Teller,
     /// All of it.
     pub total: u64,
-    /// The part of each tablespace, by its location there.
-    pub tablespaces: Vec<(PathBuf, Option<u64>)>,
+    /// The part of each tablespace.
+    pub tablespaces: Vec<Tablespace>,
+}
+
+/// One tablespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tablespace {
+    /// Its number, which is the name of its link in every data directory of the system.
+    pub oid: String,
+    /// Where it is, by whoever tells.
+    pub location: PathBuf,
+    /// What it takes, where that may be known.
+    pub bytes: Option<u64>,
 }
 
 impl Size {
@@ -57,17 +71,25 @@ impl Size {
         let Some(total) = number(server.text(DATABASES)?.as_ref()) else { return Ok(None) };
         let rows = server.texts(TABLESPACES)?;
         let tablespaces = rows.iter().filter_map(|row| {
-            let location = row.first()?.as_ref().filter(|location| location.starts_with('/'))?;
-            Some((PathBuf::from(location), number(row.get(1)?.as_ref())))
+            let location = row.get(1)?.as_ref().filter(|location| location.starts_with('/'))?;
+            Some(Tablespace {
+                oid: row.first()?.clone()?,
+                location: location.into(),
+                bytes: number(row.get(2)?.as_ref()),
+            })
         });
         Ok(Some(Self { teller: Teller::Primary, total, tablespaces: tablespaces.collect() }))
     }
 
     fn of_the_standby(data: &Path) -> Self {
-        let links = std::fs::read_dir(data.join("pg_tblspc")).into_iter().flatten().flatten();
-        let locations = links.filter_map(|link| std::fs::canonicalize(link.path()).ok());
-        let tablespaces: Vec<_> = locations.map(|location| (location.clone(), Some(size(&location)))).collect();
-        let elsewhere: u64 = tablespaces.iter().filter_map(|(_, bytes)| *bytes).sum();
+        let links = outside::links(data).into_iter().filter(|link| !link.is_wal());
+        let tablespaces: Vec<_> = links
+            .map(|link| {
+                let oid = link.name.rsplit('/').next().unwrap_or_default().to_owned();
+                Tablespace { oid, bytes: Some(outside::size_of(&link)), location: link.location }
+            })
+            .collect();
+        let elsewhere: u64 = tablespaces.iter().filter_map(|tablespace| tablespace.bytes).sum();
         let own = size(data).saturating_sub(size(&data.join("pg_wal")));
         Self { teller: Teller::Standby, total: own + elsewhere, tablespaces }
     }
@@ -75,8 +97,29 @@ impl Size {
     /// What lies in the data directory itself; `None` where a tablespace's part is not known.
     #[must_use]
     pub fn data(&self) -> Option<u64> {
-        let parts: Option<Vec<u64>> = self.tablespaces.iter().map(|(_, bytes)| *bytes).collect();
+        let parts: Option<Vec<u64>> = self.tablespaces.iter().map(|tablespace| tablespace.bytes).collect();
         parts.map(|parts| self.total.saturating_sub(parts.iter().sum()))
+    }
+}
+
+/// What a copy consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// What is not elsewhere.
+    DataDirectory,
+    /// The write-ahead log.
+    Wal,
+    /// The tablespace that has this location on the primary.
+    Tablespace(PathBuf),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DataDirectory => f.write_str("the data directory"),
+            Self::Wal => f.write_str("the write-ahead log"),
+            Self::Tablespace(location) => write!(f, "the tablespace {}", location.display()),
+        }
     }
 }
 
@@ -84,7 +127,7 @@ impl Size {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// What goes there.
-    pub what: String,
+    pub what: What,
     /// The folder.
     pub folder: PathBuf,
     /// How much, where it is known.
@@ -102,28 +145,44 @@ pub struct Disk {
     pub free: u64,
     #[serde(skip)]
     device: u64,
+    #[serde(skip)]
+    space: Space,
 }
 
 impl Disk {
     /// The file systems of all parts, each once.
-    pub fn all(parts: &[Part]) -> Result<Vec<Self>, Failure> {
+    pub fn all(parts: &[Part], space: Space) -> Result<Vec<Self>, Failure> {
         let mut disks: Vec<Self> = Vec::new();
         for part in parts {
             let there = nearest(&part.folder);
             let device = std::fs::metadata(there).attempt(|| format!("look at {}", there.display()))?.dev();
-            match disks.iter_mut().find(|disk| disk.device == device) {
-                Some(disk) => disk.bytes = disk.bytes.map_or(part.bytes, |sum| Some(sum + part.bytes.unwrap_or(0))),
-                None => {
-                    disks.push(Self { folder: there.to_owned(), bytes: part.bytes, free: free_bytes(there)?, device });
-                }
+            if let Some(disk) = disks.iter_mut().find(|disk| disk.device == device) {
+                disk.bytes = disk.bytes.map_or(part.bytes, |sum| Some(sum + part.bytes.unwrap_or(0)));
+            } else {
+                let free = free_bytes(there)?;
+                disks.push(Self { folder: there.to_owned(), bytes: part.bytes, free, device, space });
+            }
+        }
+        Ok(disks)
+    }
+
+    /// The same, with what the old data takes there, which is given up first.
+    pub fn all_without_old_data(parts: &[Part], data: &Path) -> Result<Vec<Self>, Failure> {
+        let mut disks = Self::all(parts, Space::Replace)?;
+        let links = outside::links(data);
+        let elsewhere = links.iter().map(|link| (link.location.as_path(), outside::size_of(link)));
+        for (folder, bytes) in std::iter::once((data, size(data))).chain(elsewhere) {
+            let Ok(device) = std::fs::metadata(folder).map(|found| found.dev()) else { continue };
+            if let Some(disk) = disks.iter_mut().find(|disk| disk.device == device) {
+                disk.free += bytes;
             }
         }
         Ok(disks)
     }
 
     /// The first of them, with all that is free: what is larger can't fit, however it is divided.
-    pub fn together(parts: &[Part]) -> Result<Self, Failure> {
-        let disks = Self::all(parts)?;
+    pub fn together(parts: &[Part], space: Space) -> Result<Self, Failure> {
+        let disks = Self::all(parts, space)?;
         let free = disks.iter().map(|disk| disk.free).sum();
         let first = disks.into_iter().next();
         first.map(|disk| Self { free, ..disk }).ok_or_else(|| Failure::failed("find out where the copy goes"))
@@ -144,12 +203,24 @@ impl Disk {
             megabytes(self.free),
             self.folder.display()
         ))
-        .because("the old directory is kept until the new one streams, so both must fit")
-        .hint(format!(
-            "df -h {}; and what may be removed there: pg-basebackup-swap status {}",
-            shell_word(self.folder.as_os_str()),
-            cluster.option()
-        ))
+        .because(match self.space {
+            Space::Keep => "the old directory is kept until the new one streams, so both must fit",
+            Space::Replace => "the old data is counted as free already",
+        })
+        .hint(self.way_out(cluster))
+    }
+
+    fn way_out(&self, cluster: &Cluster) -> String {
+        let option = cluster.option();
+        let folder = shell_word(self.folder.as_os_str());
+        let look = format!("df -h {folder}; and what may be removed there: pg-basebackup-swap status {option}");
+        match self.space {
+            Space::Replace => look,
+            Space::Keep => format!(
+                "{look}; or, with no way back and nobody served while the copy is fetched: pg-basebackup-swap run {option} \
+                 --force --space replace"
+            ),
+        }
     }
 
     /// Whether what is known to come does not fit.
@@ -182,15 +253,16 @@ mod tests {
 
     #[test]
     fn the_data_directorys_part_is_known_only_where_every_tablespaces_is() {
-        let size = |bytes| Size { teller: Teller::Primary, total: 100, tablespaces: vec![("/ts".into(), bytes)] };
+        let tablespace = |bytes| Tablespace { oid: "16384".into(), location: "/ts".into(), bytes };
+        let size = |bytes| Size { teller: Teller::Primary, total: 100, tablespaces: vec![tablespace(bytes)] };
         assert_eq!((size(Some(30)).data(), size(None).data()), (Some(70), None));
     }
 
     #[test]
     fn parts_on_one_file_system_are_added_up() {
         let folder = tempfile::tempdir().unwrap();
-        let part = |name: &str, bytes| Part { what: name.into(), folder: folder.path().join(name), bytes };
-        let disks = Disk::all(&[part("a", Some(3)), part("b/c", None), part("d", Some(4))]).unwrap();
+        let part = |name: &str, bytes| Part { what: What::Wal, folder: folder.path().join(name), bytes };
+        let disks = Disk::all(&[part("a", Some(3)), part("b/c", None), part("d", Some(4))], Space::Keep).unwrap();
         assert_eq!((disks.len(), disks[0].bytes, disks[0].folder.as_path()), (1, Some(7), folder.path()));
         assert!(!disks[0].is_too_small());
         assert!(Disk { bytes: Some(1), free: 0, ..disks[0].clone() }.is_too_small());

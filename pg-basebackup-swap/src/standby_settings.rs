@@ -8,7 +8,7 @@ use pg_runbook::configuration::{ALTER_SYSTEM_FILE, ConfFile, EntryKind};
 use pg_runbook::server::Target;
 use pg_runbook::server::parameters::quote_value;
 use pg_runbook::{Failure, durable_file};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// libpq's parameters that a walreceiver of every version from 10 on understands.
 const CONNECTION: [&str; 10] =
@@ -37,6 +37,77 @@ pub fn write(copy: &Path, major: u32, own: &[u8], target: &Target, slot: Option<
     durable_file::remove(&copy.join("recovery.conf"))?;
     durable_file::remove(&copy.join("recovery.signal"))?;
     durable_file::replace(&copy.join("standby.signal"), b"", 0o600).map(drop)
+}
+
+/// Where a copy's primary is, and its slot: what was written into it, or changed since.
+fn written(copy: &Path, major: u32) -> Result<[Option<String>; 2], Failure> {
+    let file = if version::has_recovery_conf(major) { "recovery.conf" } else { ALTER_SYSTEM_FILE };
+    let file = ConfFile::parse(&durable_file::read(&copy.join(file))?.unwrap_or_default());
+    Ok(["primary_conninfo", "primary_slot_name"].map(|wanted| {
+        file.entries().iter().rev().find_map(|entry| match &entry.kind {
+            EntryKind::Assignment { name, value } if name == wanted => Some(value.clone()),
+            _ => None,
+        })
+    }))
+}
+
+/// The way to its primary that stands in a copy.
+pub fn conninfo_of(copy: &Path, major: u32) -> Result<Option<String>, Failure> {
+    let [conninfo, _] = written(copy, major)?;
+    Ok(conninfo)
+}
+
+/// The slot that a copy is to use.
+pub fn slot_of(copy: &Path, major: u32) -> Result<Option<String>, Failure> {
+    let [_, slot] = written(copy, major)?;
+    Ok(slot.filter(|slot| !slot.is_empty()))
+}
+
+/// The standby's own postgresql.auto.conf as it is now, for a copy that was fetched before.
+pub fn renew(copy: &Path, major: u32, own: &[u8]) -> Result<(), Failure> {
+    if version::has_recovery_conf(major) {
+        return durable_file::replace(&copy.join(ALTER_SYSTEM_FILE), own, 0o600).map(drop);
+    }
+    let [conninfo, slot] = written(copy, major)?;
+    let settings = [("primary_conninfo", conninfo), ("primary_slot_name", slot)];
+    durable_file::replace(&copy.join(ALTER_SYSTEM_FILE), &with_settings(own, &settings)?, 0o600).map(drop)
+}
+
+/// What a private server on a copy is told besides: another name, and no slot that somebody else uses. Until 11 that
+/// can only stand in recovery.conf; the copy's own lies beside it meanwhile.
+pub fn for_private_server(
+    copy: &Path,
+    major: u32,
+    name: &str,
+    takes_slot: bool,
+) -> Result<Vec<(&'static str, String)>, Failure> {
+    let [conninfo, slot] = written(copy, major)?;
+    // libpq takes the last one of a name.
+    let conninfo = format!("{} application_name={name}", conninfo.unwrap_or_default());
+    let slot = slot.filter(|_| takes_slot);
+    if !version::has_recovery_conf(major) {
+        let slot = slot.unwrap_or_default();
+        return Ok(vec![("primary_conninfo", conninfo), ("primary_slot_name", slot)]);
+    }
+    if !set_aside(copy).exists() {
+        let own = durable_file::read(&copy.join("recovery.conf"))?.unwrap_or_default();
+        durable_file::replace(&set_aside(copy), &own, 0o600)?;
+    }
+    let private = recovery_conf(&[("primary_conninfo", Some(conninfo)), ("primary_slot_name", slot)])?;
+    durable_file::replace(&copy.join("recovery.conf"), &private, 0o600)?;
+    Ok(Vec::new())
+}
+
+/// Gives a copy its own recovery.conf back.
+pub fn after_private_server(copy: &Path, major: u32) -> Result<(), Failure> {
+    if let Some(own) = durable_file::read(&set_aside(copy))?.filter(|_| version::has_recovery_conf(major)) {
+        durable_file::replace(&copy.join("recovery.conf"), &own, 0o600)?;
+    }
+    durable_file::remove(&set_aside(copy))
+}
+
+fn set_aside(copy: &Path) -> PathBuf {
+    copy.join("pg-runbook.recovery.conf")
 }
 
 /// The file whose presence keeps a data directory from coming up as a primary.

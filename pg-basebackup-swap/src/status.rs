@@ -7,7 +7,7 @@ use crate::notes::{Installed, Kept, Note};
 use crate::places::Places;
 use pg_runbook::cluster::{major_of, programs, system_identifier};
 use pg_runbook::invocation::Invocation;
-use pg_runbook::{Failure, Journal, Run};
+use pg_runbook::{Failure, GivenUp, Journal, Run};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -60,6 +60,10 @@ pub fn status(run: &mut Run) -> Result<(), Failure> {
     if let Some(journal) = Journal::of(&places.data)? {
         run.warn(format!("{}; the next run ends it, a commit too", journal.describe()));
         run.fact("journal", &journal);
+    }
+    if let Some(given_up) = GivenUp::of(&places.data)? {
+        run.warn(format!("{} can't be started: {}", cluster.title(), given_up.describe()));
+        run.fact("given_up", &given_up);
     }
     run.fact("directories", &folders);
     Ok(())

@@ -1,7 +1,9 @@
-//! Whether the cluster's server streams from the system that it should.
+//! Whether the cluster's server streams from the system that it should, and has come as far as it must.
 
+use crate::lsn::Lsn;
 use pg_runbook::cluster::State;
 use pg_runbook::server::ConnectionArguments;
+use pg_runbook::server::Server;
 use pg_runbook::service::{self, CommandLine, Log};
 use pg_runbook::standby::{self, Replication};
 use pg_runbook::{Cluster, Failure, Run, signals};
@@ -13,16 +15,79 @@ pub const RECONNECTS_WITHIN: Duration = Duration::from_secs(15);
 /// A walreceiver that the primary turns away is gone within moments.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 
-/// Looks until it streams or the time is over; `Err` holds what was missing at the last look.
+/// What a standby has to have reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// The system that it streams from.
+    pub system_identifier: String,
+    /// The timeline that it streams, at least.
+    pub timeline: u32,
+    /// Where the server stood that it takes the place of.
+    pub past: Option<Position>,
+}
+
+/// How far a standby has replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// On which timeline.
+    pub timeline: u32,
+    /// The last location.
+    pub replayed: Lsn,
+}
+
+impl Goal {
+    /// That it streams from this system, wherever it is.
+    #[must_use]
+    pub fn system(system_identifier: &str) -> Self {
+        Self { system_identifier: system_identifier.to_owned(), timeline: 0, past: None }
+    }
+
+    /// What is missing yet of a standby that says this of itself.
+    fn missing(&self, replication: &Replication) -> Option<String> {
+        if replication.system_identifier != self.system_identifier {
+            return Some(format!("it holds the data of the system {}", replication.system_identifier));
+        }
+        match replication.status.as_deref() {
+            Some("streaming") => {}
+            Some(other) => return Some(format!("its walreceiver is {other}, not streaming")),
+            None => return Some("no walreceiver runs".into()),
+        }
+        let timeline = replication.timeline.and_then(|timeline| u32::try_from(timeline).ok());
+        if timeline.is_some_and(|timeline| timeline < self.timeline) {
+            let timeline = timeline.unwrap_or_default();
+            return Some(format!("it streams timeline {timeline}, and the primary wrote {}", self.timeline));
+        }
+        // On another timeline, the old server may have stood where nobody comes by any more.
+        let past = self.past.filter(|past| Some(past.timeline) == timeline)?;
+        let replayed: Option<Lsn> = replication.replayed.as_deref().and_then(|text| text.parse().ok());
+        let behind = replayed.is_none_or(|replayed| replayed < past.replayed);
+        behind.then(|| {
+            let replayed = replication.replayed.as_deref().unwrap_or("nothing");
+            format!("it has replayed {replayed}, and the old directory stood at {}", past.replayed)
+        })
+    }
+}
+
+/// Where a standby stands now, where it can be asked.
+pub fn position(server: &mut Server) -> Option<Position> {
+    // Until it streams, its last restartpoint tells the timeline.
+    let query = "SELECT pg_last_wal_replay_lsn()::text, coalesce((SELECT received_tli FROM pg_stat_wal_receiver), \
+        (SELECT timeline_id FROM pg_control_checkpoint()))::text";
+    let row = server.texts(query).ok()?.into_iter().next()?;
+    let mut values = row.into_iter().map(Option::unwrap_or_default);
+    Some(Position { replayed: values.next()?.parse().ok()?, timeline: values.next()?.parse().ok()? })
+}
+
+/// Looks until the goal is reached or the time is over; `Err` holds what was missing at the last look.
 pub fn wait(
     run: &mut Run,
     cluster: &mut Cluster,
-    system_identifier: &str,
+    goal: &Goal,
     limit: Duration,
 ) -> Result<Result<Replication, String>, Failure> {
     let deadline = Instant::now() + limit;
     loop {
-        let missing = match look(run, cluster, system_identifier)? {
+        let missing = match look(run, cluster, goal)? {
             Ok(replication) => return Ok(Ok(replication)),
             Err(missing) => missing,
         };
@@ -34,27 +99,20 @@ pub fn wait(
     }
 }
 
-fn look(run: &mut Run, cluster: &mut Cluster, system_identifier: &str) -> Result<Result<Replication, String>, Failure> {
+fn look(run: &mut Run, cluster: &mut Cluster, goal: &Goal) -> Result<Result<Replication, String>, Failure> {
     cluster.refresh();
     if cluster.state == State::Down {
         return Ok(Err("its server does not run".into()));
     }
     let mut server = match run.connect(cluster, &ConnectionArguments::default()) {
         Ok(server) => server,
-        Err(failure) => return Ok(without_asking(run, cluster, system_identifier, &failure)),
+        Err(failure) => return Ok(without_asking(run, cluster, &goal.system_identifier, &failure)),
     };
     if !standby::is_standby(&mut server)? {
         return Ok(Err("it is a primary".into()));
     }
     let replication = standby::replication(&mut server)?;
-    Ok(match replication.status.as_deref() {
-        _ if replication.system_identifier != system_identifier => {
-            Err(format!("it holds the data of the system {}", replication.system_identifier))
-        }
-        Some("streaming") => Ok(replication),
-        Some(other) => Err(format!("its walreceiver is {other}, not streaming")),
-        None => Err("no walreceiver runs".into()),
-    })
+    Ok(goal.missing(&replication).map_or(Ok(replication), Err))
 }
 
 /// A server that takes no connections (`hot_standby = off`) or not this one (a superuser of another name) may stream all
@@ -114,12 +172,12 @@ pub fn start_as_it_was(
     run: &mut Run,
     cluster: &mut Cluster,
     before: &CommandLine,
-    system_identifier: &str,
+    goal: &Goal,
     limit: Duration,
 ) -> Result<Replication, Failure> {
     let log = Log::mark(cluster);
     start_unless_it_runs(cluster, before, limit)?;
-    let missing = match wait(run, cluster, system_identifier, limit.min(RECONNECTS_WITHIN))? {
+    let missing = match wait(run, cluster, goal, limit.min(RECONNECTS_WITHIN))? {
         Ok(replication) => return Ok(replication),
         Err(missing) => missing,
     };
@@ -129,7 +187,7 @@ pub fn start_as_it_was(
         return Err(failure.because(format!("the server's log says\n{}", log.since())));
     }
     run.warn(format!("{} runs as the standby that it was, but {missing}", cluster.title()));
-    Ok(Replication { system_identifier: system_identifier.to_owned(), ..Replication::default() })
+    Ok(Replication { system_identifier: goal.system_identifier.clone(), ..Replication::default() })
 }
 
 /// A run that was cut off may have started it already.
@@ -142,12 +200,12 @@ pub fn start(
     run: &mut Run,
     cluster: &mut Cluster,
     before: &CommandLine,
-    system_identifier: &str,
+    goal: &Goal,
     limit: Duration,
 ) -> Result<Replication, Failure> {
     let log = Log::mark(cluster);
     start_unless_it_runs(cluster, before, limit)?;
-    match wait(run, cluster, system_identifier, limit)? {
+    match wait(run, cluster, goal, limit)? {
         Ok(replication) => Ok(replication),
         Err(missing) => {
             let failure = Failure::failed(format!("{} started on the new copy, but {missing}", cluster.title()));

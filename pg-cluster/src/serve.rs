@@ -6,7 +6,7 @@ use crate::running;
 use pg_runbook::cluster::{Cluster, Role, State};
 use pg_runbook::document::{Act, Change, Needs};
 use pg_runbook::service::{self, CommandLine, StopMode};
-use pg_runbook::{Failure, Journal, Level, Run, standby};
+use pg_runbook::{Failure, GivenUp, Journal, Level, Run, standby};
 
 const START: Act = Act { plain: "start", past: "started" };
 const STOP: Act = Act { plain: "stop", past: "stopped" };
@@ -71,6 +71,11 @@ pub fn start(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure> {
 }
 
 pub fn start_down(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArguments) -> Result<(), Failure> {
+    if let Some(given_up) = GivenUp::of(&cluster.data_directory)? {
+        return Err(Failure::refused(format!("{} has no data to start on", cluster.title()))
+            .because(given_up.describe())
+            .hint(format!("pg-basebackup-swap run {}", cluster.option())));
+    }
     let before = as_before_a_changeover(run, cluster)?;
     if !run.check() {
         let started = service::start_again(cluster, &before, arguments.timeout);
@@ -92,6 +97,14 @@ fn as_before_a_changeover(run: &mut Run, cluster: &Cluster) -> Result<CommandLin
         return Err(Failure::refused(format!("{} is not started: it would come up as a primary", cluster.title()))
             .because(format!("{}, and it was to become a standby", journal.describe()))
             .hint(way_out));
+    }
+    if cluster.system_identifier.is_none() && !journal.outside.is_empty() {
+        return Err(Failure::refused(format!(
+            "{} can't be started yet: its folders outside are changing places",
+            cluster.title()
+        ))
+        .because(format!("{}; nothing is lost", journal.describe()))
+        .hint(way_out));
     }
     run.warn(format!("{}; that is ended by: {way_out}", journal.describe()));
     Ok(journal.server.map(|server| server.command_line).unwrap_or_default())

@@ -195,6 +195,34 @@ pub fn remove_unfinished(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The same for every file of a folder.
+pub fn remove_all_unfinished(folder: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(folder).attempt(|| format!("look into {folder:?}"))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.ends_with(".pg-runbook") {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether two folders hold the same files; both may be missing.
+#[must_use]
+pub fn same_tree(one: &Path, other: &Path) -> bool {
+    let names = |folder: &Path| {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    one.is_dir() == other.is_dir()
+        && names(one) == names(other)
+        && names(one).iter().all(|name| match (one.join(name), other.join(name)) {
+            (one, other) if one.is_dir() => same_tree(&one, &other),
+            (one, other) => fs::read(one).ok() == fs::read(other).ok(),
+        })
+}
+
 /// A candidate for `target`, written beside it under another name, gone when dropped.
 pub fn candidate(target: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Failure> {
     let target = resolve(target)?;

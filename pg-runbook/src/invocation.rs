@@ -5,10 +5,15 @@
 
 #![allow(clippy::disallowed_methods)] // The door itself.
 
+mod background;
+mod identity;
 mod stream;
+
+pub use background::Background;
 
 use crate::failure::{Attempt, Failure};
 use crate::{owner, signals, stderr};
+use identity::{pin_environment, setpriv};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -163,6 +168,19 @@ impl Invocation {
         result
     }
 
+    /// Starts it and goes on: what it says goes into a file. It ends with the tool, at the latest.
+    pub fn start(&self, output: &std::fs::File) -> Result<Background, Failure> {
+        if SHOW.load(Ordering::Relaxed) {
+            stderr::line(&format!("$ {} &", self.shown()));
+        }
+        let doing = || format!("start {}", self.program.display());
+        let copy = || output.try_clone().attempt(doing);
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(copy()?).stderr(copy()?);
+        let child = owner::as_started(|| command.spawn().attempt(doing))?;
+        Ok(Background::new(child))
+    }
+
     fn name(&self) -> String {
         self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -256,37 +274,6 @@ impl Invocation {
                 return Err(Failure::gave_up(format!("no end after {waited} s: {}", self.shown())));
             }
             wait_for_news(wakeup, &[&stdout, &stderr], deadline)?;
-        }
-    }
-}
-
-/// setpriv ends the child when the tool is killed, and changes its identity with all its groups.
-fn setpriv(identity: Option<&owner::Owner>) -> Option<Vec<OsString>> {
-    static SETPRIV: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
-    let program = SETPRIV.get_or_init(|| which::which_in("setpriv", Some("/usr/bin:/bin"), "/").ok()).clone()?;
-    let mut words = vec![program.into_os_string(), "--pdeathsig".into(), "TERM".into()];
-    if let Some(owner) = identity {
-        words.extend([format!("--reuid={}", owner.uid).into(), format!("--regid={}", owner.gid).into()]);
-        let known = !owner.name.bytes().all(|byte| byte.is_ascii_digit());
-        words.push(if known { "--init-groups" } else { "--clear-groups" }.into());
-    }
-    Some(words)
-}
-
-/// English messages, the caller's character set, and none of libpq's or the server's variables: what a child must
-/// know is in its arguments.
-fn pin_environment(command: &mut Command) {
-    if let Some(everything) = std::env::var_os("LC_ALL") {
-        for name in ["LANG", "LC_CTYPE", "LC_COLLATE", "LC_NUMERIC", "LC_TIME", "LC_MONETARY"] {
-            command.env(name, &everything);
-        }
-        command.env_remove("LC_ALL");
-    }
-    command.env("LC_MESSAGES", "C").env_remove("LANGUAGE");
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("PG") && !text.starts_with("PG_") {
-            command.env_remove(&name);
         }
     }
 }

@@ -29,12 +29,21 @@ pub struct Journal {
     pub new: u64,
     /// Its name before.
     pub new_comes_from: String,
+    /// What changes places with them outside: tablespaces and a write-ahead log that keep their locations.
+    #[serde(default)]
+    pub outside: Vec<Outside>,
     /// Whether it was given up, and the old directory is to be back in place.
     pub back: bool,
     /// The server that ran before, and so has to run in the end.
     pub server: Option<Server>,
     /// The system that the new directory is to stream from.
     pub system_identifier: String,
+    /// The timeline that it is to stream, at least.
+    #[serde(default)]
+    pub timeline: u32,
+    /// Where the server stood before, where it could be asked; the new directory has to come past it.
+    #[serde(default)]
+    pub stood_at: Option<StoodAt>,
     /// How long a stop, a start and the first streaming may each take.
     pub timeout_seconds: f64,
     /// How long the old directory is to be kept, where that was said.
@@ -50,6 +59,34 @@ pub struct Server {
     pub started: i64,
     /// What its command line said.
     pub command_line: CommandLine,
+}
+
+/// A folder outside the two directories, in each of which a link leads to its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outside {
+    /// Where it is for the directory that is in place.
+    pub location: PathBuf,
+    /// Where it is for the other one.
+    pub beside: PathBuf,
+    /// The folder in both that changes places; where there is none, they do themselves.
+    pub inside: Option<String>,
+    /// The inode number of what is in place before.
+    pub old: u64,
+    /// The inode number of what comes into place.
+    pub new: u64,
+    /// The link of the directory that goes out, such as `pg_tblspc/16384`, where it has one.
+    pub old_link: Option<String>,
+    /// The link of the one that comes in.
+    pub new_link: String,
+}
+
+/// How far a standby had replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoodAt {
+    /// On which timeline.
+    pub timeline: u32,
+    /// The last location, such as `16/B374D848`.
+    pub replayed: String,
 }
 
 /// Where it lies: beside the data directory, links followed.
@@ -146,9 +183,12 @@ mod tests {
             old_goes_to: goes_to.into(),
             new: 2,
             new_comes_from: "main.incoming".into(),
+            outside: Vec::new(),
             back: false,
             server: None,
             system_identifier: "7".into(),
+            timeline: 1,
+            stood_at: None,
             timeout_seconds: 60.0,
             keep_for_seconds: None,
         }

@@ -18,7 +18,7 @@ on_the_machines_own!(
     a_folder_that_root_owns_is_good_enough_for_root_and_refused_to_the_owner,
     root_does_not_follow_an_owners_link,
     the_standbys_slot_stays_and_serves_the_old_standby_meanwhile,
-    a_write_ahead_log_elsewhere_gets_a_new_place_each_time,
+    a_write_ahead_log_elsewhere_goes_where_it_is_told,
     an_exchange_by_renames_that_was_cut_off_loses_nothing,
     a_server_comes_back_with_the_command_line_that_it_had,
     a_configuration_outside_the_data_directory_stays_the_standbys_own,
@@ -161,18 +161,19 @@ fn the_standbys_slot_stays_and_serves_the_old_standby_meanwhile(sandbox: &Sandbo
     pair.swap("run").args(["--force", "--slot", "No Name"]).run().expect_code(2);
 }
 
-fn a_write_ahead_log_elsewhere_gets_a_new_place_each_time(sandbox: &Sandbox) {
+fn a_write_ahead_log_elsewhere_goes_where_it_is_told(sandbox: &Sandbox) {
     let pair = pair(sandbox);
     let wal = sandbox.folder("wal");
     let run = |more: &[&str]| pair.swap("run").arg("--force").args(more).run();
     run(&["--waldir", "wal/1"]).success();
     assert_eq!(std::fs::read_link(pair.standby.data.join("pg_wal")).expect("a link"), wal.join("1"));
-    run(&[]).expect_code(3).expect_hint("--waldir");
-    run(&["--waldir", "wal/1"]).expect_code(3).expect_error("not empty");
     pair.swap("fetch").args(["--force", "--waldir", "wal/2"]).run().success();
     run(&["--waldir", "wal/3"]).success();
+    assert_eq!(std::fs::read_link(pair.standby.data.join("pg_wal")).expect("a link"), wal.join("3"));
     assert!(!wal.join("2").exists(), "the write-ahead log of a copy that was never installed is gone");
     pair.streams();
+    // It is the kept directory's.
+    run(&["--waldir", "wal/1"]).expect_code(3).expect_error("not empty").expect_hint("--waldir");
 }
 
 fn an_exchange_by_renames_that_was_cut_off_loses_nothing(sandbox: &Sandbox) {
@@ -282,8 +283,10 @@ fn on_a_small_disk(sandbox: &Sandbox, disk: &Path) {
     pair.swap("fetch").arg("--force").run().success();
     let started = pair.standby.started();
     fill_up(&disk.join("fill"));
-    let failed = pair.swap("swap").run().expect_code(1).expect_error("pg-runbook-journal.json");
-    assert_eq!(started, pair.standby.started(), "{failed}");
+    for (options, words) in [(&[][..], "serves on"), (&["--no-catch-up"], "pg-runbook-journal.json")] {
+        let failed = pair.swap("swap").args(options).run().expect_code(1).expect_error(words);
+        assert_eq!(started, pair.standby.started(), "{failed}");
+    }
     std::fs::remove_file(disk.join("fill")).expect("remove");
     pair.swap("swap").run().success().expect_changed(true);
     pair.standby.tool("stop").run().success();

@@ -180,7 +180,11 @@ fn an_old_copys_folders_do_not_stand_in_the_way_and_the_old_servers_do(sandbox: 
     fetch().run().success().expect_changed(true);
     pair.swap("swap").run().success().expect_changed(true);
     pair.streams();
-    fetch().run().expect_code(3).expect_error("not empty").expect_hint("--waldir");
+    // Where the old one's is, the copy's comes beside it; where anything else is, it does not.
+    fetch().run().success().expect_changed(true);
+    std::fs::write(sandbox.folder("photos").join("1.jpg"), "x").expect("write");
+    let refused = pair.swap("fetch").args(["--force", "--waldir", "photos"]).run().expect_code(3);
+    refused.expect_error("not empty").expect_hint("--waldir");
     let inside = pair.standby.data.join("wal");
     let refused = pair.swap("fetch").args(["--force", "--waldir"]).arg(&inside).run().expect_code(3);
     refused.expect_error("inside the old data directory");

@@ -77,7 +77,7 @@ fn a_copy_that_does_not_stream_gives_way_to_the_old_directory(sandbox: &Sandbox)
     let identity = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("look"));
     let old = identity(&pair.standby.data);
     pair.primary.sql("ALTER ROLE replicator PASSWORD 'another'");
-    let failed = pair.swap("swap").args(["--timeout", "2"]).run().expect_code(1);
+    let failed = pair.swap("swap").args(["--timeout", "2", "--no-catch-up"]).run().expect_code(1);
     assert!(failed.error().contains("went back to its old directory"), "{failed}");
     assert!(failed.error().contains("password authentication failed"), "{failed}");
     assert_eq!(old, identity(&pair.standby.data));

@@ -226,7 +226,8 @@ fn owner_of(path: &Path) -> Result<Owner, Failure> {
 pub fn list() -> Result<Vec<Cluster>, Failure> {
     let mut clusters = debian::list()?;
     for folder in postmaster::data_directories_of_running_servers() {
-        if clusters.iter().all(|known| known.data_directory != folder) {
+        let is_a_copy = folder.join(plain::STAGED_NOTE).exists();
+        if !is_a_copy && clusters.iter().all(|known| known.data_directory != folder) {
             clusters.extend(plain::at(&folder).ok());
         }
     }

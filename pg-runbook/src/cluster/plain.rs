@@ -5,6 +5,9 @@ use crate::failure::Failure;
 use serde_json::Map;
 use std::path::{Path, PathBuf};
 
+/// The note in a copy that waits to be put in place of a data directory: a server on it is nobody's cluster.
+pub const STAGED_NOTE: &str = "pg-runbook.staged.json";
+
 /// The cluster in this data directory.
 pub fn at(folder: &Path) -> Result<Cluster, Failure> {
     let owner = owner_of(folder).map_err(|failure| missing(folder, &failure))?;
@@ -47,6 +50,14 @@ pub fn at(folder: &Path) -> Result<Cluster, Failure> {
 pub fn log_file(data_directory: &Path) -> PathBuf {
     let mut name = data_directory.as_os_str().to_owned();
     name.push(".log");
+    PathBuf::from(name)
+}
+
+/// The file that keeps two servers from one socket.
+#[must_use]
+pub fn socket_lock(socket: &Path) -> PathBuf {
+    let mut name = socket.as_os_str().to_owned();
+    name.push(".lock");
     PathBuf::from(name)
 }
 

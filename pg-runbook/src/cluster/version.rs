@@ -30,6 +30,24 @@ pub fn makes_manifests(major: u32) -> bool {
     major >= 13
 }
 
+/// Whether a file can promote a standby by being there (until 11 that stands in recovery.conf, and 16 took it away).
+#[must_use]
+pub fn has_promote_trigger_file(major: u32) -> bool {
+    (12..16).contains(&major)
+}
+
+/// Whether statistics are kept in files while the server runs (15 has them in shared memory).
+#[must_use]
+pub fn has_statistics_files(major: u32) -> bool {
+    major < 15
+}
+
+/// Whether a standby can bring the primary's logical slots (`sync_replication_slots`).
+#[must_use]
+pub fn synchronizes_slots(major: u32) -> bool {
+    major >= 17
+}
+
 /// The settings that a hot standby must not be below.
 #[must_use]
 pub fn standby_bounds(major: u32) -> Vec<&'static str> {

@@ -55,8 +55,14 @@ pub fn command_line(cluster: &Cluster) -> Result<CommandLine, Failure> {
     if !cluster.has_process() || Manager::of(cluster)? != Manager::PgCtl {
         return Ok(CommandLine::default());
     }
+    Ok(CommandLine(last_options(cluster)))
+}
+
+/// The options of its last start, whoever made it, without those that say where its data and its configuration are.
+#[must_use]
+pub fn last_options(cluster: &Cluster) -> Vec<String> {
     let text = std::fs::read_to_string(cluster.data_directory.join("postmaster.opts")).unwrap_or_default();
-    Ok(CommandLine(options(&text)))
+    options(&text)
 }
 
 /// The words stand in double quotes, behind the program's path.
@@ -112,7 +118,7 @@ pub fn stop(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Result<
         Manager::Systemd { unit } if mode == StopMode::Fast => systemctl("stop", &unit, timeout).map(|_| ())?,
         _ => signal(&process, mode.signal())?,
     }
-    let gone = await_condition(timeout, &format!("while {} stops", cluster.title()), || !is_alive(&process))?;
+    let gone = await_end(&process, timeout, &format!("while {} stops", cluster.title()))?;
     cluster.refresh();
     if gone {
         return Ok(());
@@ -124,6 +130,16 @@ pub fn stop(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Result<
     } else {
         failure.hint(format!("pg-cluster stop {} --timeout 600", cluster.option()))
     })
+}
+
+/// Tells a server's process to stop, past whoever looks after it, and waits; whether it is gone.
+pub fn end_process(process: &Process, mode: StopMode, timeout: Duration) -> Result<bool, Failure> {
+    signal(process, mode.signal())?;
+    await_end(process, timeout, &format!("while process {} stops", process.pid))
+}
+
+fn await_end(process: &Process, timeout: Duration, doing: &str) -> Result<bool, Failure> {
+    await_condition(timeout, doing, || !is_alive(process))
 }
 
 /// Stops and starts. A server that root finds running outside its systemd unit comes back inside it.
