@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-/// The one in the middle.
+/// The one in the middle, or half-way between the two that are.
 pub fn median(times: &[Duration]) -> Duration {
     let mut times = times.to_vec();
     times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    let at = |place: usize| times.get(place).copied().unwrap_or_default();
+    (at(times.len().saturating_sub(1) / 2) + at(times.len() / 2)) / 2
 }
 
 /// The longest.
@@ -40,6 +41,7 @@ mod tests {
     #[test]
     fn the_median_is_the_one_in_the_middle_whatever_the_order() {
         assert_eq!(median(&seconds(&[9, 1, 4])), Duration::from_secs(4));
+        assert_eq!(median(&seconds(&[9, 1, 4, 6])), Duration::from_secs(5));
         assert_eq!(median(&[]), Duration::ZERO);
     }
 

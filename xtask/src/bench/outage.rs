@@ -57,7 +57,7 @@ fn measure(pair: &Pair, arguments: &Arguments) -> Outcome<()> {
     let flow = flow(before, pair.written()?, begun.elapsed());
     drop((clients, load));
     let (load, runs) = (arguments.load.name(), arguments.servers.runs);
-    println!("\n{} MB of databases, {load} load{flow}, {runs} runs of each", pair.size);
+    println!("\n{} MB of databases, load: {load}{flow}, {runs} runs of each", pair.size);
     println!("(a client asks anew about every {} ms, which is how fine this measures)", usual.as_millis());
     print(&all);
     missing.inspect(|missing| println!("  {missing}"));
