@@ -5,12 +5,12 @@
 //! the start nothing can be interrupted and nothing is copied. Whatever goes wrong, the old directory is back in its
 //! place and serves again, or the next run finds it written down that it has to.
 
-use crate::exchange::exchange;
 use crate::marker::Marker;
 use crate::notes::{Installed, Kept, Note};
 use crate::outside::{self, Side};
 use crate::places::{Places, in_parent};
 use crate::streaming::{self, Goal, Position};
+use crate::{entries, exchange};
 use pg_runbook::cluster::{State, postmaster};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::journal::{self, Journal};
@@ -95,9 +95,9 @@ fn written(cluster: &Cluster, places: &Places, plan: &Plan<'_>) -> Result<Journa
     Ok(Journal {
         verb: plan.verb.into(),
         begun_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        old: journal::inode(&places.data).unwrap_or_default(),
+        old: journal::identity(&places.data).unwrap_or_default(),
         old_goes_to: name(&plan.goes_to),
-        new: journal::inode(&plan.comes_from).unwrap_or_default(),
+        new: journal::identity(&plan.comes_from).unwrap_or_default(),
         new_comes_from: name(&plan.comes_from),
         outside: outside::between(&places.data, &plan.comes_from)?,
         back: false,
@@ -137,7 +137,7 @@ fn forth(
     in_parent(places, || durable_file::rename(&comes_from, &goes_to))?;
     streaming::stop(run, cluster, timeout(journal))?;
     outside::give(places, journal, Side::New)?;
-    in_parent(places, || exchange(&places.data, &goes_to))?;
+    in_parent(places, || exchange::directories(places, &goes_to))?;
     serve(run, cluster, journal)
 }
 
@@ -194,7 +194,7 @@ fn nowhere_to_go(
 
 /// Back to the old directory; both stories are told.
 fn take_back(run: &mut Run, cluster: &mut Cluster, places: &Places, mut journal: Journal, failure: Failure) -> Failure {
-    let was_in_place = journal::inode(&places.data) == Some(journal.new);
+    let was_in_place = journal::identity(&places.data) == Some(journal.new);
     if was_in_place && matches!(GivenUp::of(&places.sibling(&journal.old_goes_to)), Ok(Some(_))) {
         return nowhere_to_go(run, cluster, places, &journal, failure);
     }
@@ -237,14 +237,14 @@ fn back(run: &mut Run, cluster: &mut Cluster, places: &Places, journal: &Journal
     settle(places, journal)?;
     cluster.refresh();
     let (before, after) = (places.sibling(&journal.new_comes_from), places.sibling(&journal.old_goes_to));
-    if journal::inode(&places.data) == Some(journal.new) {
+    if journal::identity(&places.data) == Some(journal.new) {
         streaming::stop(run, cluster, timeout(journal))?;
-        in_parent(places, || exchange(&places.data, &after))?;
+        in_parent(places, || exchange::directories(places, &after))?;
     }
     outside::give(places, journal, Side::Old)?;
     outside::make_startable(&places.data)?;
     cluster.refresh();
-    if journal::inode(&after) == Some(journal.new) {
+    if journal::identity(&after) == Some(journal.new) {
         if !after.join("backup_label").exists() {
             Marker::remember_that_a_server_ran(&after)?;
         }
@@ -270,7 +270,10 @@ fn back(run: &mut Run, cluster: &mut Cluster, places: &Places, journal: &Journal
 pub fn settle(places: &Places, journal: &Journal) -> Result<(), Failure> {
     let aside = pg_runbook::cluster::plain::aside(&places.data);
     let after = places.sibling(&journal.old_goes_to);
-    let Some(found) = journal::inode(&aside).filter(|found| [journal.old, journal.new].contains(found)) else {
+    if places.is_mount_point() {
+        return entries::settle(&places.data, &after);
+    }
+    let Some(found) = journal::identity(&aside).filter(|found| [journal.old, journal.new].contains(found)) else {
         return Ok(());
     };
     in_parent(places, || {
@@ -297,7 +300,7 @@ pub fn end_what_was_cut_off(run: &mut Run, cluster: &mut Cluster, places: &Place
     }
     settle(places, &journal)?;
     cluster.refresh();
-    let in_place = journal::inode(&places.data) == Some(journal.new);
+    let in_place = journal::identity(&places.data) == Some(journal.new);
     let (act, result) = if in_place && !journal.back {
         run.say(&format!("{}; its new directory was in place, and it is finished", journal.describe()));
         (FINISH, finish(run, cluster, places, journal).map(Some))

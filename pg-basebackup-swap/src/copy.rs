@@ -14,10 +14,10 @@ use pg_runbook::invocation::{Completed, Invocation, last_lines};
 use pg_runbook::server::parameters::quote_value;
 use pg_runbook::{Cluster, Failure, Run};
 
-/// Copies the primary into a folder that is there and empty.
-pub fn copy(run: &Run, order: &Order<'_>) -> Result<(), Failure> {
+/// Copies the primary into a folder that is there and empty; whether `pg_basebackup` itself syncs what it wrote.
+pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
     let Order { cluster, source, arguments, .. } = order;
-    let invocation = invocation(order)?;
+    let invocation = invocation(order)?.args((!syncs).then_some("--no-sync"));
     let room = Disk::together(order.parts, order.space)?;
     let mut teller = Teller::new(run, arguments.progress);
     let mut other_lines = String::new();

@@ -3,12 +3,19 @@
 //! What must always hold: both names exist before and after. Where the file system can exchange, there is no moment in
 //! between; where it can't, two renames do it, and a failure of the second takes the first back.
 
+use crate::entries;
+use crate::places::Places;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use pg_runbook::cluster::plain;
 use pg_runbook::journal::inode;
 use pg_runbook::{Attempt, Failure, durable_file};
 use std::path::Path;
+
+/// Exchanges the data directory and one that lies beside it, whatever it takes.
+pub fn directories(places: &Places, other: &Path) -> Result<(), Failure> {
+    if places.is_mount_point() { entries::exchange(&places.data, other) } else { exchange(&places.data, other) }
+}
 
 /// Exchanges two directories of one folder, durably.
 pub fn exchange(one: &Path, other: &Path) -> Result<(), Failure> {

@@ -8,13 +8,14 @@ use crate::copy::copy;
 use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
-use crate::room::{Part, What};
+use crate::room::{Part, What, nearest};
 use crate::source::Source;
 use crate::verify::{self, Verified};
 use crate::{destinations, give_up, outside, own_files, preflight, prepare, slot, standby_settings};
 use pg_runbook::cluster::{major_of, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
+use pg_runbook::durable_file::FileSystems;
 use pg_runbook::{Cluster, Failure, Run, durable_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -134,7 +135,10 @@ fn complete(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure
 
 fn fill(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
     let Order { partial, source, arguments, .. } = order;
-    copy(run, order)?;
+    let folders: Vec<&Path> =
+        std::iter::once(*partial).chain(order.parts.iter().map(|part| nearest(&part.folder))).collect();
+    let synced_at_once = FileSystems::of(&folders)?;
+    copy(run, order, synced_at_once.is_none())?;
     let verified = verify::verify(run, order.cluster.major, partial, arguments.verify)?;
     make_standby(order)?;
     let bytes = size(partial);
@@ -149,6 +153,7 @@ fn fill(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
         started: false,
     };
     marker.put(partial)?;
+    synced_at_once.map_or(Ok(()), |file_systems| file_systems.sync())?;
     durable_file::sync(partial)?;
     places::in_parent(order.places, || durable_file::rename(partial, &order.places.incoming()))?;
     Ok((bytes, verified))

@@ -5,11 +5,11 @@
 
 use crate::args::{FetchArguments, ReplacedArguments, Space};
 use crate::outside;
-use crate::places::{Places, mount_points};
+use crate::places::Places;
 use crate::source::{self, Source};
 use crate::standby_settings;
 use crate::streaming::{self, Goal};
-use pg_runbook::cluster::{Role, contents, programs, version};
+use pg_runbook::cluster::{Role, contents, plain, programs, version};
 use pg_runbook::configuration::{ConfFile, EntryKind};
 use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::{Cluster, Failure, GivenUp, Run, durable_file, signals, standby};
@@ -195,19 +195,17 @@ fn refuse(cluster: &Cluster, own: &str, why: &str) -> Failure {
         .hint(format!("if it really is to be replaced: pg-basebackup-swap run {} --replace {own}", cluster.option()))
 }
 
-/// A mount point can't be renamed, and one further down would go away with the old directory.
-pub fn refuse_mount_points(places: &Places) -> Result<(), Failure> {
-    let data = places.data.display();
-    match mount_points(&places.data)?.first() {
-        None => Ok(()),
-        Some(place) if *place == places.data => {
-            Err(Failure::refused(format!("{data} is a mount point, which can't be exchanged"))
-                .because("the data directory has to be a folder inside the file system")
-                .hint("move the cluster one folder down, with the server stopped"))
-        }
+/// What is mounted further down would go away with the old directory.
+pub fn refuse_mount_points(places: &Places) -> Result<&'static str, Failure> {
+    let mounts = plain::mount_points(&places.data)?;
+    match mounts.iter().find(|place| **place != places.data) {
         Some(place) => Err(Failure::refused(format!("{} is a mount point inside the data directory", place.display()))
             .because("it would stay with the old directory, and what is in it would land on another disk")
             .hint("mount it beside the data directory, and let a symbolic link lead there")),
+        None if places.is_mount_point() => {
+            Ok("the data directory is one: the copy comes into it, and what is in it changes places")
+        }
+        None => Ok("none at the data directory or in it"),
     }
 }
 

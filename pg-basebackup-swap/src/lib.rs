@@ -10,6 +10,7 @@ mod changeover;
 mod commit;
 mod copy;
 mod destinations;
+mod entries;
 mod exchange;
 mod fetch;
 mod findings;

@@ -7,7 +7,8 @@
 
 use crate::exchange;
 use crate::fetch::size;
-use crate::places::{Places, mount_points};
+use crate::places::Places;
+use pg_runbook::cluster::plain;
 use pg_runbook::invocation::shell_word;
 use pg_runbook::journal::{self, Journal, Outside};
 use pg_runbook::{Attempt, Failure, durable_file, owner};
@@ -215,7 +216,7 @@ pub fn refuse_an_immovable_wal(link: &Link) -> Result<(), Failure> {
             .because(why)
             .hint("say where the copy's goes: --waldir DIRECTORY (a new one: the old one's is kept with the old data)"))
     };
-    if mount_points(location)?.first() == Some(location) {
+    if plain::is_mount_point(location) {
         return refused("it is a mount point, which can't change places with another folder".into());
     }
     let above = location.parent().unwrap_or(Path::new("/"));

@@ -14,7 +14,7 @@ struct Scene {
 fn scene() -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let places = Places { data: at("main") };
+    let places = Places::at(at("main"));
     let incoming = places.incoming();
     for (data, tablespace, wal, word) in [
         (&places.data, at("it's fast"), at("wal"), "old"),
@@ -33,9 +33,9 @@ fn scene() -> Scene {
     let journal = Journal {
         verb: "swap".into(),
         begun_at: String::new(),
-        old: journal::inode(&places.data).unwrap(),
+        old: journal::identity(&places.data).unwrap(),
         old_goes_to: "main.previous-1".into(),
-        new: journal::inode(&incoming).unwrap(),
+        new: journal::identity(&incoming).unwrap(),
         new_comes_from: "main.incoming".into(),
         outside,
         back: false,

@@ -1,8 +1,9 @@
 //! Where things lie: the data directory, and beside it the copy that comes and the directories that went.
 //!
 //! What must always hold: all are on one file system under one folder, so that a rename is enough; a symbolic link to
-//! the data directory is followed first, and stays.
+//! the data directory is followed first, and stays. Where the data directory is a mount point, that folder is itself.
 
+use pg_runbook::cluster::plain;
 use pg_runbook::invocation::shell_word;
 use pg_runbook::{Attempt, Cluster, Failure, durable_file, owner};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,10 @@ use std::time::SystemTime;
 pub struct Places {
     /// The data directory, links followed.
     pub data: PathBuf,
+    /// The folder that all lie in.
+    folder: PathBuf,
+    /// What their names begin with.
+    name: String,
 }
 
 impl Places {
@@ -20,13 +25,26 @@ impl Places {
     pub fn of(cluster: &Cluster) -> Result<Self, Failure> {
         let data = std::fs::canonicalize(&cluster.data_directory)
             .attempt(|| format!("find the data directory {}", cluster.data_directory.display()))?;
-        Ok(Self { data })
+        Ok(Self::at(data))
+    }
+
+    /// Of this data directory, links followed.
+    #[must_use]
+    pub fn at(data: PathBuf) -> Self {
+        let (folder, name) = plain::beside(&data);
+        Self { data, folder, name }
     }
 
     /// The folder that all lie in.
     #[must_use]
     pub fn parent(&self) -> &Path {
-        self.data.parent().unwrap_or(Path::new("/"))
+        &self.folder
+    }
+
+    /// Whether the data directory is a mount point: then it stays, and what is in it changes places.
+    #[must_use]
+    pub fn is_mount_point(&self) -> bool {
+        self.folder == self.data
     }
 
     /// A free name for a copy that is being fetched. Never one that was used before: when a run is killed, the process
@@ -87,7 +105,7 @@ impl Places {
     /// The directory of this name beside the data directory.
     #[must_use]
     pub fn sibling(&self, name: &str) -> PathBuf {
-        self.data.with_file_name(name)
+        self.folder.join(name)
     }
 
     fn free_name(&self, what: &str, now: SystemTime) -> PathBuf {
@@ -98,7 +116,7 @@ impl Places {
     }
 
     fn all(&self, what: &str) -> Vec<PathBuf> {
-        let start = format!("{}.{what}-", self.name());
+        let start = format!("{}.{what}-", self.name);
         let Ok(entries) = std::fs::read_dir(self.parent()) else { return Vec::new() };
         let named = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&start));
         let mut found: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
@@ -106,12 +124,8 @@ impl Places {
         found
     }
 
-    fn name(&self) -> String {
-        self.data.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
     fn beside(&self, what: &str) -> PathBuf {
-        self.parent().join(format!("{}.{what}", self.name()))
+        self.folder.join(format!("{}.{what}", self.name))
     }
 }
 
@@ -136,22 +150,6 @@ pub fn as_if_in(cluster: &Cluster, folder: &Path) -> Cluster {
 #[must_use]
 pub fn stamp(now: SystemTime) -> String {
     humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "")
-}
-
-/// What is mounted at a folder or below it, the folder itself first (`/proc/self/mountinfo`, `proc_pid_mountinfo(5)`).
-pub fn mount_points(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo").attempt(|| "read /proc/self/mountinfo")?;
-    let places = text.lines().filter_map(|line| line.split(' ').nth(4)).map(|place| PathBuf::from(unescape(place)));
-    let mut found: Vec<PathBuf> = places.filter(|place| place.starts_with(folder)).collect();
-    found.sort();
-    Ok(found)
-}
-
-/// Blanks, tabs, line ends and backslashes come as `\040` and the like.
-fn unescape(place: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(place.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
 /// Work in the folder above the data directory, as the owner where the owner may, else as root where that is safe.
@@ -193,16 +191,9 @@ mod tests {
 
     #[test]
     fn names_what_lies_beside_the_data_directory() {
-        let places = Places { data: "/srv/17/main".into() };
+        let places = Places::at("/srv/17/main".into());
         assert_eq!(places.incoming(), Path::new("/srv/17/main.incoming"));
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         assert_eq!(places.next_previous(now), Path::new("/srv/17/main.previous-20260921T141320Z"));
-    }
-
-    #[test]
-    fn knows_a_mount_point_from_a_folder() {
-        assert_eq!(mount_points(Path::new("/proc")).unwrap()[0], Path::new("/proc"));
-        assert!(mount_points(Path::new("/proc/self")).unwrap().is_empty());
-        assert_eq!(unescape("/mnt/with\\040blank"), "/mnt/with blank");
     }
 }

@@ -131,8 +131,7 @@ fn of_the_ground(
     let parent = places.parent().display();
     let reachable = places::refuse_a_parent_out_of_reach(cluster, places);
     findings.found("permissions", reachable.map(|()| format!("the copy can be put into {parent}")));
-    findings
-        .found("mount points", inspect::refuse_mount_points(places).map(|()| "none at the data directory or in it"));
+    findings.found("mount points", inspect::refuse_mount_points(places));
     findings.found("links", inspect::what_lies_elsewhere(places, arguments));
     let source = situation.source.as_ref().ok();
     let same = source.is_some_and(|source| cluster.system_identifier.as_deref() == Some(source.system_identifier()));

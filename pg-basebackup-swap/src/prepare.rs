@@ -61,14 +61,18 @@ fn named_folder(run: &Run) -> Option<PathBuf> {
 fn put_back_what_lies_aside(run: &mut Run, folder: &Path) -> Result<(), Failure> {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let aside = plain::aside(&folder);
-    if run.check() || folder.exists() || !aside.join("PG_VERSION").exists() {
+    let lies_aside = |folder: &Path| !folder.exists() && aside.join("PG_VERSION").exists();
+    let there = if lies_aside(&folder) { &aside } else { &folder };
+    if run.check() || !lies_aside(&folder) && !plain::entries_are_changing_places(&folder) {
         return Ok(());
     }
-    let uid = std::fs::metadata(&aside).attempt(|| format!("look at {}", aside.display()))?.uid();
+    let uid = std::fs::metadata(there).attempt(|| format!("look at {}", there.display()))?.uid();
     owner::act_as(&Owner::of_uid(uid)?)?;
-    run.lock_folder(&aside)?;
+    run.lock_folder(there)?;
     match Journal::of(&folder)? {
-        Some(journal) if !folder.exists() => changeover::settle(&Places { data: folder }, &journal),
+        Some(journal) if lies_aside(&folder) || plain::entries_are_changing_places(&folder) => {
+            changeover::settle(&Places::at(folder), &journal)
+        }
         _ => Ok(()),
     }
 }

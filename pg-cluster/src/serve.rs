@@ -98,7 +98,7 @@ fn as_before_a_changeover(run: &mut Run, cluster: &Cluster) -> Result<CommandLin
             .because(format!("{}, and it was to become a standby", journal.describe()))
             .hint(way_out));
     }
-    if cluster.system_identifier.is_none() && !journal.outside.is_empty() {
+    if cluster.system_identifier.is_none() {
         return Err(Failure::refused(format!(
             "{} can't be started yet: its folders outside are changing places",
             cluster.title()

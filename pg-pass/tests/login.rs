@@ -10,11 +10,14 @@ use std::os::unix::fs::PermissionsExt;
 
 const SERVER: [&str; 6] = ["-h", "db1", "-p", "5434", "-U", "replicator"];
 const LINE: &str = "db1:5434:replication:replicator:swordfish\n";
-const ANSWERS: &str = "case \"$*\" in
-    *IDENTIFY_SYSTEM*) echo '7301234567890123456|3|0/3000148|' ;;
-    *server_version_num*) echo 170006 ;;
-    *) printf '128\\n10\\n10\\n0\\n64\\n' ;;
-esac";
+const ANSWERS: &str = "for word; do case \"$word\" in
+    IDENTIFY_SYSTEM) echo '7301234567890123456|3|0/3000148|' ;;
+    'SHOW server_version_num') echo 170006 ;;
+    'SHOW max_connections') echo 128 ;;
+    'SHOW max_prepared_transactions') echo 0 ;;
+    'SHOW max_locks_per_transaction') echo 64 ;;
+    'SHOW '*) echo 10 ;;
+esac; done";
 const WANTS_PASSWORD: &str = "case \"$*\" in
     *passfile=/dev/null*) echo 'psql: error: fe_sendauth: no password supplied' >&2; exit 2 ;;
 esac";

@@ -2,7 +2,7 @@
 //! kill knows what was begun.
 //!
 //! What must always hold: it is written and synced before the first step that it announces, and removed after the last;
-//! it is for the owner's eyes only. The two directories are known by their inode numbers, so where each of them lies
+//! it is for the owner's eyes only. The two directories are known by inode numbers, so where each of them lies
 //! tells how far it came; names in it are of the folder that the data directory lies in, never a way out of it.
 
 use crate::cluster::plain;
@@ -21,11 +21,11 @@ pub struct Journal {
     pub verb: String,
     /// When, in RFC 3339.
     pub begun_at: String,
-    /// The inode number of the directory that is to go out.
+    /// The [`identity`] of the directory that is to go out.
     pub old: u64,
     /// Its name once it is out.
     pub old_goes_to: String,
-    /// The inode number of the directory that is to come in.
+    /// The [`identity`] of the directory that is to come in.
     pub new: u64,
     /// Its name before.
     pub new_comes_from: String,
@@ -92,13 +92,19 @@ pub struct StoodAt {
 /// Where it lies: beside the data directory, links followed.
 #[must_use]
 pub fn path(data_directory: &Path) -> PathBuf {
-    let mut name = real(data_directory).into_os_string();
-    name.push(".pg-runbook-journal.json");
-    PathBuf::from(name)
+    let (folder, name) = plain::beside(&real(data_directory));
+    folder.join(format!("{name}.pg-runbook-journal.json"))
 }
 
 fn real(data_directory: &Path) -> PathBuf {
     std::fs::canonicalize(data_directory).unwrap_or_else(|_| data_directory.to_owned())
+}
+
+/// By what a data directory is known wherever it lies, also where only its entries change places: the inode number of
+/// its folder `global`.
+#[must_use]
+pub fn identity(data_directory: &Path) -> Option<u64> {
+    inode(&data_directory.join("global"))
 }
 
 /// A folder's inode number; `None` where there is none.
@@ -116,7 +122,7 @@ impl Journal {
         let found: Self = serde_json::from_slice(&bytes)
             .attempt(|| format!("understand {}", path.display()))
             .map_err(|failure| failure.hint(format!("look what lies beside it; if all is well there: rm {word}")))?;
-        let name = real(data_directory).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (_, name) = plain::beside(&real(data_directory));
         for beside in [&found.old_goes_to, &found.new_comes_from] {
             // Root may act on it in the owner's stead: a name that leads elsewhere is nobody's honest work.
             let kinds = ["incoming", "previous-", "rolled-back-"].map(|kind| format!("{name}.{kind}"));
@@ -161,13 +167,13 @@ impl Journal {
         format!("a pg-basebackup-swap {} that began at {} was cut off{back}", self.verb, self.begun_at)
     }
 
-    /// Where the directory of this inode number lies now, among the places where the change may have left it.
+    /// Where the directory of this [`identity`] lies now, among the places where the change may have left it.
     #[must_use]
     pub fn find(&self, data_directory: &Path, wanted: u64) -> Option<PathBuf> {
         let data = real(data_directory);
-        let names = [&self.old_goes_to, &self.new_comes_from].map(|name| data.with_file_name(name));
-        let [after, before] = names;
-        [data.clone(), plain::aside(&data), after, before].into_iter().find(|path| inode(path) == Some(wanted))
+        let (folder, _) = plain::beside(&data);
+        let [after, before] = [&self.old_goes_to, &self.new_comes_from].map(|name| folder.join(name));
+        [data.clone(), plain::aside(&data), after, before].into_iter().find(|path| identity(path) == Some(wanted))
     }
 }
 

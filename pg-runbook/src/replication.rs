@@ -105,7 +105,11 @@ impl Walsender {
     /// Logs in and asks who is there.
     pub fn identify(&self) -> Result<Identity, Failure> {
         let said = self.ask(&["IDENTIFY_SYSTEM".into()])?;
-        parse_identity(&said)
+        self.understand(&said)
+    }
+
+    fn understand(&self, said: &str) -> Result<Identity, Failure> {
+        parse_identity(said)
             .ok_or_else(|| Failure::failed(format!("understand what {} says of itself", self.place())).because(said))
     }
 
@@ -117,13 +121,21 @@ impl Walsender {
 
     /// The primary as the document describes it: identity, major, and what a standby must not be below.
     pub fn describe(&self) -> Result<Primary, Failure> {
-        let identity = self.identify()?;
-        let major =
-            self.show(&["server_version_num"])?.first().and_then(|text| text.parse::<u32>().ok()).unwrap_or_default()
-                / 10000;
-        let names = version::standby_bounds(major);
-        let settings: Map<String, Value> =
-            names.iter().zip(self.show(&names)?).map(|(name, value)| ((*name).to_owned(), number(&value))).collect();
+        let names = version::standby_bounds(version::NEWEST);
+        let shows = names.iter().map(|name| format!("SHOW {name}"));
+        let commands: Vec<String> =
+            ["IDENTIFY_SYSTEM".to_owned(), "SHOW server_version_num".to_owned()].into_iter().chain(shows).collect();
+        let said = self.ask(&commands)?;
+        let identity = self.understand(&said)?;
+        let mut values = said.lines().skip(1);
+        let major = values.next().and_then(|text| text.parse::<u32>().ok()).unwrap_or_default() / 10000;
+        let bounds = version::standby_bounds(major);
+        let settings: Map<String, Value> = names
+            .iter()
+            .zip(values)
+            .filter(|(name, _)| bounds.contains(name))
+            .map(|(name, value)| ((*name).to_owned(), number(value)))
+            .collect();
         Ok(Primary {
             host: Some(self.target.host.clone()),
             port: Some(self.target.port),

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What changes a file system, begins or ends a process, or says something; `?` where an architecture may not have it.
 const CHANGES: &str = "?rename,?renameat,renameat2,?link,linkat,?symlink,symlinkat,?unlink,unlinkat,?mkdir,mkdirat,?rmdir,\
-    fsync,fdatasync,write,ftruncate,?chmod,fchmod,?chown,fchown,fchownat,kill,?fork,?vfork,clone,?clone3";
+    fsync,fdatasync,syncfs,write,ftruncate,?chmod,fchmod,?chown,fchown,fchownat,kill,?fork,?vfork,clone,?clone3";
 
 /// One call of a run: its name, and that it is the so-many-th of that name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ on_a_disk!(what_a_step_builds_on_is_synced_before_it);
 #[derive(Debug)]
 enum Step {
     Synced(PathBuf),
+    SyncedAll,
     Renamed { from: PathBuf, to: PathBuf },
     Removed(PathBuf),
     Signalled,
@@ -24,6 +25,7 @@ fn step(line: &str) -> Option<Step> {
     let quoted: Vec<PathBuf> = rest.split('"').skip(1).step_by(2).map(PathBuf::from).collect();
     match name {
         "fsync" => Some(Step::Synced(PathBuf::from(rest.split(['<', '>']).nth(1)?))),
+        "syncfs" => Some(Step::SyncedAll),
         "rename" | "renameat" | "renameat2" => {
             Some(Step::Renamed { from: quoted.first()?.clone(), to: quoted.get(1)?.clone() })
         }
@@ -64,7 +66,10 @@ fn what_a_step_builds_on_is_synced_before_it(sandbox: &Sandbox) {
     let fetched = steps("fetch", &["--force"]);
     expect_names_to_last(&fetched);
     let is_complete = |step: &Step| matches!(step, Step::Renamed { to, .. } if to.ends_with("standby.incoming"));
-    assert!(fetched.iter().any(is_complete), "{fetched:#?}");
+    // The copy's many files are synced with their file system, before the copy has its name.
+    let complete = fetched.iter().position(is_complete).unwrap_or_else(|| panic!("{fetched:#?}"));
+    let synced = fetched.iter().position(|step| matches!(step, Step::SyncedAll));
+    assert!(synced.is_some_and(|synced| synced < complete), "{fetched:#?}");
     for (verb, more) in [("swap", &["--no-catch-up"][..]), ("rollback", &[]), ("swap", &[])] {
         if verb == "swap" && more.is_empty() {
             pair.swap("fetch").arg("--force").run().success();

@@ -1,5 +1,8 @@
 //! Versions are numbers with named differences, so that a newer major works until shown otherwise.
 
+/// Newer than any: with every difference that is known.
+pub const NEWEST: u32 = u32::MAX;
+
 /// Whether a standby is told so by recovery.conf (12 and later refuse to start where it exists).
 #[must_use]
 pub fn has_recovery_conf(major: u32) -> bool {

@@ -1,0 +1,115 @@
+//! A data directory that is a mount point can't be renamed: the copy comes into it, and what is in it changes places.
+
+#![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tests::{Call, Pair, Sandbox, has_strace, is_root, on_the_machines_own, pair_in, skip};
+
+on_the_machines_own!(
+    a_mount_point_is_cloned_rolled_back_and_committed,
+    a_swap_in_a_mount_point_killed_at_any_call_is_the_old_state_or_the_new_one,
+    what_is_mounted_inside_is_refused,
+);
+
+/// Runs a scenario with a standby whose data directory is a mount point.
+fn mounted(sandbox: &Sandbox, scenario: impl FnOnce(&Pair<'_>)) {
+    if !is_root() {
+        return skip("only root can mount a file system");
+    }
+    let disk = sandbox.folder("standby");
+    if !mount(&disk, "500m") {
+        return skip("a file system can't be mounted here");
+    }
+    sandbox.give_to_owner(&disk);
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let pair = pair_in(sandbox, "standby");
+        scenario(&pair);
+        pair.standby.tool("stop").run().success();
+    }));
+    let _ = Command::new("umount").arg("--lazy").arg(&disk).status();
+    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+fn mount(place: &Path, size: &str) -> bool {
+    let words = ["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"];
+    Command::new("mount").args(words).arg(place).status().is_ok_and(|end| end.success())
+}
+
+/// Our own directories and notes in the mount.
+fn ours(pair: &Pair<'_>) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(&pair.standby.data).expect("read").flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().contains("pg-runbook.")).collect();
+    found.retain(|path| !path.ends_with("pg-runbook.installed.json"));
+    found.sort();
+    found
+}
+
+fn a_mount_point_is_cloned_rolled_back_and_committed(sandbox: &Sandbox) {
+    mounted(sandbox, |pair| {
+        pair.swap("commit").run().success();
+        let checked = pair.swap("run").args(["--force", "--check"]).run().success();
+        assert!(checked.stdout.contains("what is in it changes places"), "{checked}");
+        pair.primary.sql("CREATE TABLE proof AS SELECT 42 AS answer");
+        let swapped = pair.swap("run").arg("--force").run().success().expect_changed(true);
+        pair.streams();
+        assert_eq!(ours(pair).len(), 1, "the old one is kept inside: {:?}\n{swapped}", ours(pair));
+        let kept = PathBuf::from(swapped.document["kept"].as_str().expect("a kept directory"));
+        assert!(kept.starts_with(&pair.standby.data) && kept.join("PG_VERSION").exists());
+        pair.swap("rollback").run().success().expect_changed(true);
+        pair.streams();
+        pair.swap("rollback").run().success().expect_changed(false);
+        pair.swap("commit").run().success().expect_changed(true);
+        assert_eq!(ours(pair), [] as [PathBuf; 0]);
+        pair.streams();
+        assert_eq!(pair.standby.sql("SELECT answer FROM proof"), "42");
+        pair.swap("run").run().success().expect_changed(false);
+    });
+}
+
+fn a_swap_in_a_mount_point_killed_at_any_call_is_the_old_state_or_the_new_one(sandbox: &Sandbox) {
+    if !has_strace() {
+        return;
+    }
+    mounted(sandbox, |pair| {
+        pair.swap("commit").run().success();
+        let fetch = || pair.swap("fetch").arg("--force").run().success();
+        let swap = || pair.swap("swap").arg("--no-catch-up");
+        fetch();
+        let calls = swap().calls(sandbox);
+        pair.swap("commit").run().success();
+        let stop = calls.iter().position(|call| call.name == "kill").expect("a stop");
+        let every = if std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some() { 1 } else { 7 };
+        let chosen: Vec<&Call> = calls[stop..].iter().step_by(every).collect();
+        assert!(chosen.len() > 10, "too few calls to be true: {calls:?}");
+        for (turn, call) in chosen.into_iter().enumerate() {
+            fetch();
+            let ended = swap().hindered(call, "signal=KILL").start().ended();
+            let told = format!("killed at {call:?}: {ended}");
+            if turn % 3 == 2 {
+                // Whole, and a standby; or told what it is.
+                let start = pair.standby.tool("start").run();
+                assert!([0, 3].contains(&start.code()), "{told}\n{start}");
+                assert_ne!(pair.standby.try_sql("SELECT pg_is_in_recovery()").as_deref(), Some("f"), "{told}");
+            }
+            let again = pair.swap("swap").run();
+            let done = again.code() == 3 && again.error().contains("there is no copy to install");
+            assert!(again.code() == 0 || done, "{told}\n{again}");
+            pair.streams();
+            pair.swap("commit").run().success();
+            assert_eq!(ours(pair), [] as [PathBuf; 0], "{told}\n{again}");
+        }
+    });
+}
+
+fn what_is_mounted_inside_is_refused(sandbox: &Sandbox) {
+    mounted(sandbox, |pair| {
+        let inside = pair.standby.data.join("base");
+        assert!(
+            Command::new("mount").args(["--bind"]).arg(&inside).arg(&inside).status().is_ok_and(|end| end.success())
+        );
+        let refused = pair.swap("run").arg("--force").run();
+        let _ = Command::new("umount").arg(&inside).status();
+        refused.expect_code(3).expect_error("is a mount point inside the data directory").expect_hint("symbolic link");
+    });
+}
