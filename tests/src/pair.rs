@@ -29,7 +29,9 @@ pub fn pair(sandbox: &Sandbox) -> Pair<'_> {
 #[track_caller]
 pub fn pair_in<'a>(sandbox: &'a Sandbox, name: &str) -> Pair<'a> {
     sandbox.file("secret", "swordfish\n");
-    let primary = sandbox.cluster("primary").start();
+    // A standby without a slot that is late, on a busy machine, would find it removed.
+    let keeps = if sandbox.server.major < 13 { "wal_keep_segments = 8" } else { "wal_keep_size = 128MB" };
+    let primary = sandbox.cluster("primary").setting(keeps).start();
     let standby = sandbox.cluster(name).planned();
     let passfile = sandbox.path().join("pgpass");
     let advertised = sandbox

@@ -162,7 +162,7 @@ pub fn sweep() {
 }
 
 /// Servers at once (they need no clean stop any more); whoever is still there after that, for good.
-fn end_processes_in(folder: &Path) {
+pub(crate) fn end_processes_in(folder: &Path) {
     let rounds = [(Signal::SIGQUIT, Duration::from_secs(10)), (Signal::SIGKILL, Duration::from_secs(10))];
     for (signal, patience) in rounds {
         let deadline = Instant::now() + patience;

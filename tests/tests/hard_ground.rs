@@ -3,9 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Command;
-use tests::{Pair, Sandbox, is_root, on_the_machines_own, pair, pair_in, skip};
+use tests::{Pair, Sandbox, SmallDisk, is_root, on_the_machines_own, pair, pair_in, skip};
 
 on_the_machines_own!(
     a_standby_that_takes_no_connections_is_known_by_its_processes,
@@ -254,49 +253,25 @@ fn a_server_that_does_not_stop_in_time_is_told_with_the_way_out(sandbox: &Sandbo
 }
 
 fn a_full_disk_leaves_nothing_and_tells_both_numbers(sandbox: &Sandbox) {
-    if !is_root() {
-        return skip("only root can mount a small disk");
-    }
-    let disk = sandbox.folder("disk");
-    let mount =
-        |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(&disk).status().is_ok_and(|end| end.success());
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=130m", "tmpfs"]) {
-        return skip("a small disk can't be mounted here");
-    }
-    sandbox.give_to_owner(&disk);
-    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| on_a_small_disk(sandbox, &disk)));
-    mount(&["umount", "--lazy"]);
-    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-}
-
-fn on_a_small_disk(sandbox: &Sandbox, disk: &Path) {
+    let Some(disk) = SmallDisk::mount(sandbox, "130m") else { return };
     let pair = pair_in(sandbox, "disk/standby");
-    let free = nix::sys::statvfs::statvfs(disk).expect("look");
-    let fill = usize::try_from(free.blocks_available() * free.fragment_size()).expect("a number") - 3_000_000;
-    std::fs::write(disk.join("fill"), vec![0; fill]).expect("write");
+    disk.fill(3_000_000);
     let refused = pair.swap("run").arg("--force").run().expect_code(3).expect_error("MB are free");
     assert!(refused.hint().contains("pg-basebackup-swap status -D"), "{refused}");
     assert!(pair.beside("partial").is_empty() && pair.beside("incoming").is_empty());
     assert_eq!(pair.standby.sql("SELECT pg_is_in_recovery()"), "t");
-    std::fs::remove_file(disk.join("fill")).expect("remove");
+    disk.empty();
     // What can't be written down is not begun.
     pair.swap("fetch").arg("--force").run().success();
     let started = pair.standby.started();
-    fill_up(&disk.join("fill"));
+    disk.fill(0);
     for (options, words) in [(&[][..], "serves on"), (&["--no-catch-up"], "pg-runbook-journal.json")] {
         let failed = pair.swap("swap").args(options).run().expect_code(1).expect_error(words);
         assert_eq!(started, pair.standby.started(), "{failed}");
     }
-    std::fs::remove_file(disk.join("fill")).expect("remove");
+    disk.empty();
     pair.swap("swap").run().success().expect_changed(true);
     pair.standby.tool("stop").run().success();
-}
-
-/// Until not a byte more fits.
-fn fill_up(file: &Path) {
-    use std::io::Write;
-    let mut file = std::fs::File::create(file).expect("make a file");
-    while file.write_all(&[0; 4096]).is_ok() {}
 }
 
 fn paths_with_blanks_and_quotes_work_or_are_refused(sandbox: &Sandbox) {

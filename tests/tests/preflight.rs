@@ -3,9 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
 use serde_json::Value;
-use std::process::Command;
 use std::time::Duration;
-use tests::{Outcome, Pair, Sandbox, is_root, on_each_major, on_the_machines_own, pair, pair_in, skip, wait_for};
+use tests::{Outcome, Pair, Sandbox, SmallDisk, on_each_major, on_the_machines_own, pair, pair_in, wait_for};
 
 on_each_major!(check_tells_every_finding_and_touches_nothing, too_few_walsenders_are_found_before_anything_is_copied,);
 on_the_machines_own!(
@@ -31,6 +30,9 @@ fn finding(outcome: &Outcome, what: &str) -> Value {
 
 fn check_tells_every_finding_and_touches_nothing(sandbox: &Sandbox) {
     let pair = pair(sandbox);
+    let keeps = if pair.primary.major < 13 { "wal_keep_segments" } else { "wal_keep_size" };
+    pair.primary.append("postgresql.conf", &format!("{keeps} = 0\n"));
+    pair.primary.tool("reload").run().success();
     let before = watched(&pair);
     for verb in ["run", "fetch"] {
         let checked = pair.swap(verb).args(["--force", "--check"]).run().success();
@@ -140,31 +142,17 @@ fn a_standby_that_is_ahead_of_the_primary_is_not_replaced(sandbox: &Sandbox) {
 }
 
 fn a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask(sandbox: &Sandbox) {
-    if !is_root() {
-        return skip("only root can mount a small disk");
-    }
-    let disk = sandbox.folder("disk");
-    let mount =
-        |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(&disk).status().is_ok_and(|end| end.success());
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=130m", "tmpfs"]) {
-        return skip("a small disk can't be mounted here");
-    }
-    sandbox.give_to_owner(&disk);
-    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let pair = pair_in(sandbox, "disk/standby");
-        pair.standby.tool("stop").run().success();
-        pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 100000) AS n");
-        // Any database, not only a replication connection: then it may ask by SQL.
-        std::fs::write(&pair.passfile, "*:*:*:replicator:swordfish\n").expect("write");
-        let refused =
-            pair.swap("run").args(["--force", "--check"]).run().expect_code(3).expect_error("the copy needs ");
-        let refused = refused.expect_error("MB are free").expect_hint("df -h");
-        assert_eq!(refused.document["copy"]["told_by"], "primary", "{refused}");
-        assert_eq!(finding(&refused, "space")["ok"], false, "{refused}");
-        assert!(pair.beside("partial").is_empty());
-    }));
-    mount(&["umount", "--lazy"]);
-    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let Some(_disk) = SmallDisk::mount(sandbox, "130m") else { return };
+    let pair = pair_in(sandbox, "disk/standby");
+    pair.standby.tool("stop").run().success();
+    pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 100000) AS n");
+    // Any database, not only a replication connection: then it may ask by SQL.
+    std::fs::write(&pair.passfile, "*:*:*:replicator:swordfish\n").expect("write");
+    let refused = pair.swap("run").args(["--force", "--check"]).run().expect_code(3).expect_error("the copy needs ");
+    let refused = refused.expect_error("MB are free").expect_hint("df -h");
+    assert_eq!(refused.document["copy"]["told_by"], "primary", "{refused}");
+    assert_eq!(finding(&refused, "space")["ok"], false, "{refused}");
+    assert!(pair.beside("partial").is_empty());
 }
 
 fn an_old_copys_folders_do_not_stand_in_the_way_and_the_old_servers_do(sandbox: &Sandbox) {
