@@ -11,8 +11,13 @@ use crate::room::{Disk, What};
 use crate::source::Source;
 use pg_runbook::cluster::programs;
 use pg_runbook::invocation::{Completed, Invocation, last_lines};
+use pg_runbook::server::Target;
 use pg_runbook::server::parameters::quote_value;
 use pg_runbook::{Cluster, Failure, Run};
+
+/// Within a minute: after 30 s of silence, by three questions without an answer.
+const NOTICES_SILENCE: [(&str, &str); 4] =
+    [("keepalives", "1"), ("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_count", "3")];
 
 /// Copies the primary into a folder that is there and empty; whether `pg_basebackup` itself syncs what it wrote.
 pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
@@ -80,7 +85,7 @@ fn invocation(order: &Order<'_>) -> Result<Invocation, Failure> {
     let mut invocation = Invocation::new(program)
         .with_its_children()
         .args(["--no-password", "--no-clean", "--progress", "--wal-method", wal_method, "--checkpoint", checkpoint])
-        .args(["--dbname", &way(source), "--pgdata"])
+        .args(["--dbname", &way(&source.target), "--pgdata"])
         .arg(order.partial);
     // Without streaming nothing would use the slot; and one that is in use can't serve twice.
     let streams = arguments.wal_method == WalMethod::Stream;
@@ -104,10 +109,17 @@ fn invocation(order: &Order<'_>) -> Result<Invocation, Failure> {
     }))
 }
 
-/// The replication connection, without a database: `pg_basebackup` names its own.
-fn way(source: &Source) -> String {
-    let pairs = source.target.parameters().into_iter().filter(|(key, _)| *key != "dbname");
-    pairs.map(|(key, value)| format!("{key}={}", quote_value(&value))).collect::<Vec<_>>().join(" ")
+/// The replication connection, without a database: `pg_basebackup` names its own. It only listens, so without these
+/// keepalives it would wait for hours where the network has gone silent; what the user says goes first.
+fn way(target: &Target) -> String {
+    let mut pairs = target.parameters();
+    pairs.retain(|(key, _)| *key != "dbname");
+    for (key, value) in NOTICES_SILENCE {
+        if !pairs.iter().any(|(said, _)| *said == key) {
+            pairs.push((key, value.to_owned()));
+        }
+    }
+    pairs.iter().map(|(key, value)| format!("{key}={}", quote_value(value))).collect::<Vec<_>>().join(" ")
 }
 
 fn way_out(said: &str) -> Option<&'static str> {

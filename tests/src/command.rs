@@ -145,6 +145,14 @@ impl<'a> ToolCommand<'a> {
         self
     }
 
+    /// Runs it by another program, which becomes it.
+    #[must_use]
+    pub(crate) fn behind(mut self, program: &str, words: &[&str]) -> Self {
+        let own = std::mem::replace(&mut self.program, program.into()).into_os_string();
+        self.arguments.splice(0..0, words.iter().map(Into::into).chain([own]));
+        self
+    }
+
     /// Starts it as the servers' owner, also where root runs the tests.
     #[must_use]
     pub fn as_owner(mut self) -> Self {

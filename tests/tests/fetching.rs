@@ -5,8 +5,8 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tests::{Pair, Running, Sandbox, on_each_major, on_the_machines_own, pair, wait_for};
+use std::time::{Duration, Instant};
+use tests::{Network, Pair, Running, Sandbox, on_each_major, on_the_machines_own, pair, wait_for};
 
 on_each_major!(
     the_options_reach_pg_basebackup_and_the_copy_streams,
@@ -15,6 +15,7 @@ on_each_major!(
     a_copy_is_verified_where_there_is_a_manifest,
 );
 on_the_machines_own!(
+    a_network_that_goes_silent_is_noticed_as_soon_as_the_user_says,
     what_cannot_be_right_is_a_usage_error,
     progress_comes_as_events_for_programs,
     progress_comes_as_lines_where_no_terminal_is,
@@ -38,11 +39,37 @@ fn the_options_reach_pg_basebackup_and_the_copy_streams(sandbox: &Sandbox) {
     let pair = pair(sandbox);
     let options = ["--wal-method", "fetch", "--max-rate", "100M", "--checkpoint", "fast", "--waldir", "wal", "-v"];
     let run = pair.swap("run").arg("--force").args(options).run().success().expect_changed(true);
-    for words in ["--wal-method fetch", "--max-rate 100M", "--checkpoint fast", "--waldir /"] {
+    let keepalives = "keepalives=1 keepalives_idle=30 keepalives_interval=10 keepalives_count=3";
+    for words in ["--wal-method fetch", "--max-rate 100M", "--checkpoint fast", "--waldir /", keepalives] {
         assert!(run.stderr.contains(words), "{words}: {run}");
     }
     assert_eq!(std::fs::read_link(pair.standby.data.join("pg_wal")).expect("a link"), sandbox.path().join("wal"));
     pair.streams();
+}
+
+fn a_network_that_goes_silent_is_noticed_as_soon_as_the_user_says(sandbox: &Sandbox) {
+    let Some(network) = Network::make() else { return };
+    let pair = pair(sandbox);
+    pair.primary.append("postgresql.conf", "listen_addresses = '*'\n");
+    pair.primary.append("pg_hba.conf", &format!("host replication replicator {}/32 scram-sha-256\n", network.inside));
+    pair.primary.tool("restart").run().success();
+    std::fs::write(&pair.passfile, "*:*:*:replicator:swordfish\n").expect("write");
+    pair.streams();
+    let started = pair.standby.started();
+    let way = format!(
+        "host={} port={} user=replicator keepalives_idle=1 keepalives_interval=1 keepalives_count=2",
+        network.host, pair.primary.port
+    );
+    let fetch = pair.swap("fetch").args(["--force", "--max-rate", "2M", "-v", "--conninfo", &way]);
+    let running = fetch.in_network(&network).start();
+    arrived(&pair, "base");
+    network.cut();
+    let begun = Instant::now();
+    let failed = running.end().expect_code(1).expect_error("is untouched");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}\n{failed}", begun.elapsed());
+    let said = "keepalives_idle=1 keepalives_interval=1 keepalives_count=2 keepalives=1";
+    assert!(failed.stderr.contains(said), "{failed}");
+    assert!(pair.beside("partial").is_empty() && pair.standby.started() == started, "{failed}");
 }
 
 fn what_cannot_be_right_is_a_usage_error(sandbox: &Sandbox) {

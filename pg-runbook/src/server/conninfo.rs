@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::parameters::{Parameters, Source};
 use super::service_file;
-use super::target::{ChannelBinding, SessionAttributes, SslMode, Target, is_here};
+use super::target::{ChannelBinding, KEEPALIVES, SessionAttributes, SslMode, Target, is_here};
 use crate::Failure;
 use crate::passfile::DEFAULT_SOCKET_DIRECTORY;
 
@@ -144,6 +144,7 @@ fn target(said: Parameters, defaults: &Defaults, home: Option<PathBuf>) -> Resul
         sslcert: path("sslcert"),
         sslkey: path("sslkey"),
         connect_timeout: connect_timeout(said.get("connect_timeout"))?,
+        keepalives: KEEPALIVES.iter().filter_map(|key| Some((*key, text(key)?))).collect(),
         application_name: text("application_name"),
         fallback_application_name: text("fallback_application_name")
             .or_else(|| defaults.application_name.clone())

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::{Failure, Secret};
 
 /// What is honoured, and the variable that says it.
-const HONOURED: [(&str, &str); 18] = [
+const HONOURED: [(&str, &str); 22] = [
     ("application_name", "PGAPPNAME"),
     ("channel_binding", "PGCHANNELBINDING"),
     ("connect_timeout", "PGCONNECT_TIMEOUT"),
@@ -19,6 +19,10 @@ const HONOURED: [(&str, &str); 18] = [
     ("fallback_application_name", ""),
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
+    ("keepalives", ""),
+    ("keepalives_count", ""),
+    ("keepalives_idle", ""),
+    ("keepalives_interval", ""),
     ("options", "PGOPTIONS"),
     ("passfile", "PGPASSFILE"),
     ("password", "PGPASSWORD"),
@@ -33,14 +37,10 @@ const HONOURED: [(&str, &str); 18] = [
 ];
 
 /// What makes no difference to a connection that is asked a few things and closed.
-const INDIFFERENT: [&str; 15] = [
+const INDIFFERENT: [&str; 11] = [
     "client_encoding",
     "gssdelegation",
     "gsslib",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
     "krbsrvname",
     "load_balance_hosts",
     "max_protocol_version",
@@ -307,7 +307,7 @@ mod tests {
     fn refuses_what_would_narrow_the_trust_and_is_not_honoured() {
         assert!(Parameters::parse("require_auth=scram-sha-256", ARGUMENT).is_err());
         assert!(Parameters::parse("sslcrl=/x", ARGUMENT).is_err());
-        assert!(parsed("gssencmode=prefer sslsni=1 keepalives=0 replication=false").is_empty());
+        assert!(parsed("gssencmode=prefer sslsni=1 tcp_user_timeout=0 replication=false").is_empty());
     }
 
     #[test]

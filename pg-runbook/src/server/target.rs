@@ -97,6 +97,9 @@ pub(super) fn is_here(host: &str, hostaddr: Option<IpAddr>) -> bool {
     }
 }
 
+/// When libpq notices that a peer has gone silent, by its names.
+pub const KEEPALIVES: [&str; 4] = ["keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"];
+
 /// One server, database and role, and how to reach them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -124,6 +127,8 @@ pub struct Target {
     pub sslkey: Option<PathBuf>,
     /// Up to the end of the login; none waits for ever.
     pub connect_timeout: Option<Duration>,
+    /// Of [`KEEPALIVES`], what the user said; it is libpq's own business, and matters where a connection is long.
+    pub keepalives: Vec<(&'static str, String)>,
     /// What the user called it.
     pub application_name: Option<String>,
     /// What the server sees where the user didn't: the tool's name.
@@ -196,7 +201,8 @@ impl Target {
             ("channel_binding", binding),
             ("target_session_attrs", attributes),
         ];
-        all.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect()
+        let said = all.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
+        said.chain(self.keepalives.iter().cloned()).collect()
     }
 
     /// [`Target::parameters`] as one `key=value` string.
