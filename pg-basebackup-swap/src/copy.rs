@@ -53,10 +53,21 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
     let told = Completed { stderr: other_lines, ..completed };
     if told.stderr.contains("No space left on device") {
         // A small copy is at its end before it says how large it is; then the old one is the measure.
-        let needed = if expected == 0 { size(&cluster.data_directory) } else { expected };
+        let old = || size(&cluster.data_directory).saturating_sub(size(&cluster.data_directory.join("pg_wal")));
+        let needed = if expected == 0 { old() } else { expected };
+        let room = as_it_was(room, parts, partial);
         return Err(room.with(needed).too_small(cluster).because(last_lines(&told.stderr, 3)));
     }
     Err(explain(&invocation, &told, source, cluster))
+}
+
+/// What the disk had for the copy in the end: others may have filled it since it was looked at.
+fn as_it_was(mut room: Disk, parts: &[Part], partial: &Path) -> Disk {
+    let here: u64 = size(partial) + parts.iter().skip(1).map(|part| size(&part.folder)).sum::<u64>();
+    if let Ok(now) = Disk::together(parts) {
+        room.free = now.free + here;
+    }
+    room
 }
 
 fn explain(invocation: &Invocation, told: &Completed, source: &Source, cluster: &Cluster) -> Failure {
