@@ -11,7 +11,7 @@ use crate::places::{self, Places};
 use crate::room::{Part, What, nearest};
 use crate::source::Source;
 use crate::verify::{self, Verified};
-use crate::{destinations, give_up, outside, own_files, preflight, prepare, slot, standby_settings};
+use crate::{destinations, give_up, orphans, outside, own_files, preflight, prepare, slot, standby_settings};
 use pg_runbook::cluster::{major_of, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
@@ -162,6 +162,7 @@ fn fill(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
 /// Only what this project made is removed: copies cut off, one that was never installed, and what of them lies outside;
 /// that last, so that no copy under its final name ever lacks a part.
 fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
+    orphans::end(run, places)?;
     let outside = destinations::leftovers(places)?;
     destinations::write_down(places, &outside)?;
     let cut_off = places.partial().into_iter().map(|folder| (folder, "a copy that was cut off"));

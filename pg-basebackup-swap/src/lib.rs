@@ -21,6 +21,7 @@ mod lsn;
 mod marker;
 mod notes;
 pub mod options;
+mod orphans;
 mod outside;
 mod own_files;
 mod places;
