@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A cluster to be made.
 #[derive(Debug)]
@@ -132,6 +133,20 @@ impl TestCluster<'_> {
         client
     }
 
+    /// A client that asks all the while, until it is dropped.
+    #[track_caller]
+    pub fn served(&self) -> Served {
+        let answers = self.sandbox.file(&format!("answers-{}", self.port), "");
+        let file = std::fs::File::options().append(true).open(&answers).expect("open a file");
+        let mut psql = self.psql();
+        let child = psql.stdin(Stdio::piped()).stdout(file).stderr(Stdio::null()).spawn().expect("start psql");
+        let mut served = Served { child, answers };
+        let asks = b"SELECT pg_is_in_recovery() \\watch 0.05\n";
+        std::io::Write::write_all(served.child.stdin.as_mut().expect("a pipe"), asks).expect("ask");
+        assert!(served.still(), "nobody answers");
+        served
+    }
+
     fn clients(&self) -> u32 {
         let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()";
         self.sql(query).parse().expect("a number")
@@ -241,6 +256,32 @@ impl Drop for Client {
         // End of input ends it.
         drop(self.0.stdin.take());
         let _ = self.0.wait();
+    }
+}
+
+/// A psql that asks all the while.
+#[derive(Debug)]
+pub struct Served {
+    child: Child,
+    answers: PathBuf,
+}
+
+impl Served {
+    /// Whether it is still connected, by the connection that it began with, and gets answers.
+    pub fn still(&self) -> bool {
+        let size = || std::fs::metadata(&self.answers).map_or(0, |found| found.len());
+        let (before, deadline) = (size(), Instant::now() + Duration::from_secs(10));
+        while size() == before && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        size() > before
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -126,6 +126,17 @@ impl Sandbox {
         if is_root() { copy } else { program.to_owned() }
     }
 
+    /// The processes of this name that were told of something in the sandbox.
+    pub fn processes_of(&self, name: &str) -> Vec<i32> {
+        let folder = self.path().display().to_string();
+        let is_one = |pid: &i32| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).into_owned();
+            words.contains(&folder) && words.split('\0').any(|word| word.ends_with(&format!("/{name}")))
+        };
+        processes().filter(is_one).collect()
+    }
+
     fn print_logs(&self) {
         for path in files_below(self.path(), 3).iter().filter(|path| path.extension().is_some_and(|end| end == "log")) {
             let text = std::fs::read_to_string(path).unwrap_or_default();

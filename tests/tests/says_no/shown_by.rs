@@ -178,6 +178,13 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
     ),
     ("a rate, method, mapping or slot name that can't be", &["fetching::what_cannot_be_right_is_a_usage_error"]),
     (
+        "a network or a primary that fails while a copy comes",
+        &[
+            "mid_copy::a_network_that_breaks_fails_the_copy_and_leaves_nothing",
+            "mid_copy::a_primary_that_restarts_fails_the_copy_and_leaves_nothing",
+        ],
+    ),
+    (
         "a copy that is not what the primary's manifest says",
         &["fetching::a_copy_that_is_not_what_the_manifest_says_is_not_kept"],
     ),
