@@ -55,17 +55,17 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
         // A small copy is at its end before it says how large it is; then the old one is the measure.
         let old = || size(&cluster.data_directory).saturating_sub(size(&cluster.data_directory.join("pg_wal")));
         let needed = if expected == 0 { old() } else { expected };
-        let room = as_it_was(room, parts, partial);
+        let room = as_it_was(room, order);
         return Err(room.with(needed).too_small(cluster).because(last_lines(&told.stderr, 3)));
     }
     Err(explain(&invocation, &told, source, cluster))
 }
 
 /// What the disk had for the copy in the end: others may have filled it since it was looked at.
-fn as_it_was(mut room: Disk, parts: &[Part], partial: &Path) -> Disk {
-    let here: u64 = size(partial) + parts.iter().skip(1).map(|part| size(&part.folder)).sum::<u64>();
-    if let Ok(now) = Disk::together(parts) {
-        room.free = now.free + here;
+fn as_it_was(mut room: Disk, order: &Order<'_>) -> Disk {
+    let elsewhere: u64 = order.parts.iter().skip(1).map(|part| size(&part.folder)).sum();
+    if let Ok(now) = Disk::together(order.parts, order.space) {
+        room.free = now.free + size(order.partial) + elsewhere;
     }
     room
 }

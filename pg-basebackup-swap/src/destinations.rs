@@ -4,12 +4,13 @@
 //! earlier copy left, which is removed first; a folder that another data directory uses is never emptied.
 
 use crate::args::{FetchArguments, Space};
+use crate::footprint::{self, Footprint};
 use crate::notes::{Installed, Mapped, Note};
 use crate::outside::{self, Link};
 use crate::places::{self, Places};
 use crate::room::{Part, Size, Teller, What, nearest};
 use pg_runbook::invocation::shell_word;
-use pg_runbook::{Attempt, Cluster, Failure, durable_file, owner};
+use pg_runbook::{Cluster, Failure, durable_file, owner};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -150,37 +151,11 @@ pub fn outside(copy: &Path) -> Vec<PathBuf> {
     outside::links(copy).into_iter().filter_map(|link| std::fs::canonicalize(copy.join(link.name)).ok()).collect()
 }
 
-/// What is filled for the copy on its way, written down before: until its last file has come, its links don't tell.
-fn note(places: &Places) -> PathBuf {
-    places.incoming().with_extension("outside.json")
-}
-
-/// Writes down which folders outside a copy fills, or which are to be emptied.
-pub fn write_down(places: &Places, folders: &[PathBuf]) -> Result<(), Failure> {
-    if folders.is_empty() {
-        return Ok(());
-    }
-    let text = serde_json::to_vec_pretty(folders).attempt(|| "write down where a copy goes")?;
-    // In a folder of root's the owner reads it too.
-    places::in_parent(places, || durable_file::replace(&note(places), &text, 0o644)).map(drop)
-}
-
-fn written_down(places: &Places) -> Result<Vec<PathBuf>, Failure> {
-    let Some(bytes) = durable_file::read(&note(places))? else { return Ok(Vec::new()) };
-    serde_json::from_slice(&bytes).attempt(|| format!("understand {}", note(places).display()))
-}
-
-/// The copy is complete: from here on its links tell.
-pub fn forget(places: &Places) -> Result<(), Failure> {
-    let note = note(places);
-    if note.exists() { places::in_parent(places, || durable_file::remove(&note)) } else { Ok(()) }
-}
-
 /// The folders that an earlier copy filled, and that are emptied before the next.
 pub fn leftovers(places: &Places) -> Result<Vec<PathBuf>, Failure> {
     let copies = places.partial().into_iter().chain([places.incoming()]);
     let linked = copies.flat_map(|copy| outside(&copy));
-    let noted = written_down(places)?.into_iter().filter_map(|folder| std::fs::canonicalize(folder).ok());
+    let noted = Footprint::of(places)?.folders.into_iter().filter_map(|folder| std::fs::canonicalize(folder).ok());
     Ok(removable(places, linked.chain(noted).collect()))
 }
 
@@ -205,7 +180,7 @@ pub fn empty(places: &Places, folders: &[PathBuf]) -> Result<(), Failure> {
         // The folder above may be root's; an empty one is as good as none.
         let _ = outside::in_folder_above(folder, || durable_file::remove_empty_folder(folder));
     }
-    forget(places)
+    footprint::fills(places, &[])
 }
 
 /// A write-ahead log, or of a tablespace the folder of one version.

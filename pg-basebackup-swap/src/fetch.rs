@@ -5,6 +5,7 @@
 
 use crate::args::{ConfigOf, FetchArguments, FetchVerb, Space};
 use crate::copy::copy;
+use crate::footprint::{self, Footprint};
 use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
@@ -57,7 +58,7 @@ pub fn bring(
     let (source, parts) = preflight::pass(run, cluster, places, situation, arguments)?;
     let change = Change::act("base_backup", source.target.address(), FETCH).at(places.incoming(), None);
     if run.check() {
-        if let Some(slot) = slot::plan(&source, arguments) {
+        for slot in slot::plan(places, &source, arguments)? {
             run.change(slot);
         }
         if space == Space::Replace {
@@ -70,16 +71,15 @@ pub fn bring(
     // Before what was cut off is removed: a process that was cut off with it may still write under its name.
     let partial = places.next_partial(SystemTime::now());
     clear(run, places)?;
-    let slot = slot::make(&source, arguments)?;
+    let slot = slot::make(run, places, &source, arguments)?;
     if space == Space::Replace {
         give_up::give_up(run, cluster, places, stop_limit)
-            .map_err(|failure| slot::take_back(&source, slot.as_ref(), failure))?;
+            .map_err(|failure| slot::take_back(places, &source, slot.as_ref(), failure))?;
     }
     let order = Order { cluster, places, parts: &parts, partial: &partial, source: &source, arguments, space };
-    let (bytes, verified) =
-        complete(run, &order)
-            .map_err(|failure| slot::take_back(&source, slot.as_ref(), failure))
-            .map_err(|failure| if space == Space::Replace { without_old_data(cluster, failure) } else { failure })?;
+    let (bytes, verified) = complete(run, &order)
+        .map_err(|failure| slot::take_back(places, &source, slot.as_ref(), failure))
+        .map_err(|failure| if space == Space::Replace { without_old_data(cluster, failure) } else { failure })?;
     if let Some(slot) = slot {
         run.change(slot);
     }
@@ -118,14 +118,14 @@ fn without_old_data(cluster: &Cluster, failure: Failure) -> Failure {
 /// The copy under its final name: its size, and what was compared of it. What a failed one left is removed.
 fn complete(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
     let outside: Vec<PathBuf> = order.parts.iter().skip(1).map(|part| part.folder.clone()).collect();
-    destinations::write_down(order.places, &outside)?;
+    footprint::fills(order.places, &outside)?;
     durable_file::make_owners_folder(order.partial)?;
     for part in order.parts.iter().filter(|part| part.what == What::Wal && outside::is_staged(&part.folder)) {
         durable_file::make_owners_folder(&part.folder)?;
     }
     match fill(run, order) {
         // From here on its links tell.
-        Ok(done) => destinations::forget(order.places).map(|()| done),
+        Ok(done) => Footprint::default().write(order.places).map(|()| done),
         Err(failure) => match clear(run, order.places) {
             Ok(()) => Err(failure),
             Err(second) => Err(failure.because(format!("and what it left could not be removed: {second}"))),
@@ -164,7 +164,7 @@ fn fill(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
 fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
     orphans::end(run, places)?;
     let outside = destinations::leftovers(places)?;
-    destinations::write_down(places, &outside)?;
+    footprint::fills(places, &outside)?;
     let cut_off = places.partial().into_iter().map(|folder| (folder, "a copy that was cut off"));
     for (folder, what) in [(places.incoming(), "an earlier copy")].into_iter().chain(cut_off) {
         if folder.exists() {

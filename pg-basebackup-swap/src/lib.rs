@@ -14,6 +14,7 @@ mod entries;
 mod exchange;
 mod fetch;
 mod findings;
+mod footprint;
 mod give_up;
 mod inspect;
 mod install;

@@ -24,7 +24,7 @@ pub fn end(run: &Run, places: &Places) -> Result<(), Failure> {
         // One that is gone meanwhile is as good; whose it is not, the wait tells.
         let _ = kill(Pid::from_raw(*pid), Signal::SIGTERM);
     }
-    let is_left = |pid: &i32| copies_to(*pid).is_some_and(|folder| is_of(&folder, places));
+    let is_left = |pid: &i32| copies_to(*pid).is_some_and(|folder| places.is_partial(&folder));
     if service::await_condition(ENDS_WITHIN, "while a copy that was cut off ends", || !left.iter().any(is_left))? {
         return Ok(());
     }
@@ -35,13 +35,7 @@ pub fn end(run: &Run, places: &Places) -> Result<(), Failure> {
 fn left(places: &Places) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| copies_to(*pid).is_some_and(|folder| is_of(&folder, places))).collect()
-}
-
-/// Whether it is a copy of this cluster on its way, also one that was removed since.
-fn is_of(folder: &Path, places: &Places) -> bool {
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    folder.parent() == Some(places.parent()) && name(folder).starts_with(&format!("{}.partial-", name(&places.data)))
+    pids.filter(|pid| copies_to(*pid).is_some_and(|folder| places.is_partial(&folder))).collect()
 }
 
 /// Where a `pg_basebackup` puts its copy; nothing of one that has ended and is not yet waited for.

@@ -60,6 +60,14 @@ impl Places {
         self.all("partial")
     }
 
+    /// Whether a folder is such a copy, also one that was removed since.
+    #[must_use]
+    pub fn is_partial(&self, folder: &Path) -> bool {
+        let start = format!("{}.partial-", self.name);
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        folder.parent() == Some(self.parent()) && name.starts_with(&start)
+    }
+
     /// A copy that is complete.
     #[must_use]
     pub fn incoming(&self) -> PathBuf {
