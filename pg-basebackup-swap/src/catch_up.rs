@@ -9,13 +9,14 @@ use crate::args::SwapArguments;
 use crate::inspect;
 use crate::lsn::Lsn;
 use crate::marker::Marker;
+use crate::outside;
 use crate::private_server::{self, PrivateServer};
 use crate::standby_settings;
 use pg_runbook::cluster::State;
 use pg_runbook::replication::Walsender;
 use pg_runbook::server::{ConnectionArguments, Defaults, Server, Target};
 use pg_runbook::standby::{self, Replication};
-use pg_runbook::{Cluster, Failure, Run, signals};
+use pg_runbook::{Cluster, Code, Failure, Run, signals};
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -110,11 +111,18 @@ fn on_private_server(
     let mut primary = Primary::of(cluster, copy)?;
     let mut private = PrivateServer::start(cluster, copy, takes_slot)?;
     let (replication, behind) = match follow(run, cluster, &mut private, &mut primary, limit) {
-        Ok(done) => done,
+        Ok(Followed::Close(replication, behind)) => (replication, behind),
+        Ok(Followed::Untold(why)) => {
+            private.stop(limit)?;
+            return Ok(Report { left_out: Some(why), ..Report::default() });
+        }
         Err(failure) => {
             let said = private.said();
             drop(private);
             private_server::tidy(cluster, data, copy)?;
+            if failure.code == Code::Refused {
+                return Err(failure);
+            }
             return Err(primary.explain(failure).because(format!("its server says\n{said}")));
         }
     };
@@ -182,6 +190,14 @@ impl Primary {
     }
 }
 
+/// How following the primary ended.
+enum Followed {
+    /// With all that there was, and so much behind.
+    Close(Replication, u64),
+    /// It takes no session, so nobody knows; for this reason.
+    Untold(String),
+}
+
 /// Waits until it has replayed all that there is, and until both servers have written out what they changed.
 fn follow(
     run: &mut Run,
@@ -189,13 +205,37 @@ fn follow(
     private: &mut PrivateServer,
     primary: &mut Primary,
     limit: Duration,
-) -> Result<(Replication, u64), Failure> {
-    until_close(run, private, primary, limit)?;
+) -> Result<Followed, Failure> {
+    match until_close(run, private, primary, limit) {
+        Ok(_) => {}
+        // Whether it streams is seen once it is in place, as with any server that can't be asked.
+        Err(Trouble::NoSession(failure)) => return Ok(Followed::Untold(format!("it can't be asked: {failure}"))),
+        Err(Trouble::Other(failure)) => return Err(failure),
+    }
     write_out(run, cluster, limit);
     // Which took its time; and the nearer its own restartpoint is to the end, the less the next start replays.
-    let (mut server, replication, behind) = until_close(run, private, primary, limit)?;
+    let (mut server, replication, behind) = until_close(run, private, primary, limit).map_err(Trouble::into_failure)?;
     write_a_restartpoint(&mut server, limit)?;
-    Ok((standby::replication(&mut server).unwrap_or(replication), behind))
+    Ok(Followed::Close(standby::replication(&mut server).unwrap_or(replication), behind))
+}
+
+enum Trouble {
+    NoSession(Failure),
+    Other(Failure),
+}
+
+impl Trouble {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::NoSession(failure) | Self::Other(failure) => failure,
+        }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
 }
 
 fn until_close(
@@ -203,29 +243,34 @@ fn until_close(
     private: &mut PrivateServer,
     primary: &mut Primary,
     limit: Duration,
-) -> Result<(Server, Replication, u64), Failure> {
+) -> Result<(Server, Replication, u64), Trouble> {
     let mut session: Option<Server> = None;
     let mut moved = Moved::new();
+    let tablespaces = outside::tablespaces(&private.cluster.data_directory);
     loop {
         private.still_runs()?;
+        private.refuse_a_new_tablespace(&tablespaces)?;
         let looked = look(run, private, &mut session);
         let ahead = looked.as_ref().ok().and_then(|replication| primary.ahead(replication));
         let sign = match &looked {
-            Ok(replication) => vec![format!("{:?}", replication.replayed)],
-            Err(_) => private.titles(),
+            Ok(replication) => replication.replayed.clone(),
+            Err(_) => private.replay(),
         };
         moved.see(sign, ahead);
         match (looked, session.take()) {
             (Ok(replication), Some(server)) if moved.is_close_enough() => {
                 return Ok((server, replication, ahead.unwrap_or_default()));
             }
-            (Err(failure), _) if moved.at.elapsed() >= limit => return Err(failure),
+            // A login that is refused is refused the next time too.
+            (Err(failure), _) if failure.code != Code::GaveUp => return Err(Trouble::NoSession(failure)),
+            (Err(failure), _) if moved.at.elapsed() >= limit => return Err(failure.into()),
             (Ok(replication), _) if moved.at.elapsed() >= limit => {
                 return Err(Failure::failed(format!(
                     "it does not stream: it has stood at {} for {} s",
                     replication.replayed.unwrap_or_else(|| "the beginning".into()),
                     limit.as_secs()
-                )));
+                ))
+                .into());
             }
             (_, server) => session = server,
         }
@@ -244,7 +289,7 @@ fn look(run: &mut Run, private: &PrivateServer, session: &mut Option<Server>) ->
 
 /// Whether it moves, and whether it still comes closer.
 struct Moved {
-    sign: Vec<String>,
+    sign: Option<String>,
     at: Instant,
     closest: Option<u64>,
     closer_at: Instant,
@@ -252,10 +297,10 @@ struct Moved {
 
 impl Moved {
     fn new() -> Self {
-        Self { sign: Vec::new(), at: Instant::now(), closest: None, closer_at: Instant::now() }
+        Self { sign: None, at: Instant::now(), closest: None, closer_at: Instant::now() }
     }
 
-    fn see(&mut self, sign: Vec<String>, behind: Option<u64>) {
+    fn see(&mut self, sign: Option<String>, behind: Option<u64>) {
         if behind.is_some() || sign != self.sign {
             self.at = Instant::now();
         }
@@ -299,13 +344,14 @@ mod tests {
     #[test]
     fn it_moves_while_its_processes_tell_of_another_segment() {
         let mut moved = Moved::new();
-        moved.see(vec!["startup recovering 1".into()], None);
+        let startup = |number: u32| Some(format!("startup recovering {number}"));
+        moved.see(startup(1), None);
         let first = moved.at;
-        moved.see(vec!["startup recovering 1".into()], None);
+        moved.see(startup(1), None);
         assert_eq!(moved.at, first);
-        moved.see(vec!["startup recovering 2".into()], None);
+        moved.see(startup(2), None);
         assert!(moved.at > first && !moved.is_close_enough());
-        moved.see(Vec::new(), Some(CLOSE));
+        moved.see(None, Some(CLOSE));
         assert!(moved.is_close_enough());
     }
 }

@@ -134,10 +134,16 @@ fn remove(places: &Places, folder: &Path, outside: &[PathBuf]) -> Result<(), Fai
     for folder in outside {
         durable_file::empty_folder(folder)?;
         // The folder above may be root's, or a tablespace's may be a mount point; an empty one is as good as none.
-        let _ = outside::in_folder_above(folder, || durable_file::remove_empty_folder(folder));
+        let _ = outside::in_folder_above(folder, &[folder], || durable_file::remove_empty_folder(folder));
         if let Some(location) = folder.parent().filter(|_| is_of_a_version(folder)) {
             let _ = durable_file::remove_empty_folder(location);
         }
+    }
+    // Of a tablespace that was dropped since, only the place where it waited is left.
+    for link in outside::links(&going).iter().filter(|link| outside::is_staged(&link.location)) {
+        let _ = outside::in_folder_above(&link.location, &[&link.location], || {
+            durable_file::remove_empty_folder(&link.location)
+        });
     }
     let doing = || format!("look into {}", going.display());
     for entry in std::fs::read_dir(&going).attempt(doing)? {

@@ -3,21 +3,41 @@
 //! What must always hold: it never cleans up after itself (one that was cut off from the tool must not remove what has
 //! a place by then), and its own words come with its failure.
 
-use crate::args::{Checkpoint, WalMethod};
+use crate::args::{Checkpoint, Space, WalMethod};
 use crate::fetch::{Order, size};
 use crate::options::TablespaceMapping;
 use crate::progress::{self, Progress, Teller};
-use crate::room::{Disk, What};
-use crate::source::Source;
+use crate::room::{Disk, Part, What};
 use pg_runbook::cluster::programs;
 use pg_runbook::invocation::{Completed, Invocation, last_lines};
 use pg_runbook::server::Target;
 use pg_runbook::server::parameters::quote_value;
-use pg_runbook::{Cluster, Failure, Run};
+use pg_runbook::{Failure, Run};
 
 /// Within a minute: after 30 s of silence, by three questions without an answer.
 const NOTICES_SILENCE: [(&str, &str); 4] =
     [("keepalives", "1"), ("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_count", "3")];
+
+/// How large the primary says that a copy is: one is begun, as slowly as can be, and ended as soon as that is told.
+pub fn announced_size(order: &Order<'_>) -> Result<u64, Failure> {
+    let slowly = ["--no-sync", "--wal-method", "none", "--max-rate", "32k"];
+    // The write-ahead log may still be the old data's.
+    let parts: Vec<Part> = order.parts.iter().filter(|part| part.what != What::Wal).cloned().collect();
+    let invocation = invocation(&Order { slot: None, parts: &parts, ..*order })?.args(slowly);
+    let mut told = None;
+    let ended = invocation.watch(&mut |line| match progress::parse(line).and_then(|progress| progress.total) {
+        Some(total) => {
+            told = Some(total);
+            Err(Failure::failed("the size is told"))
+        }
+        None => Ok(()),
+    });
+    match (told, ended) {
+        (Some(total), _) => Ok(total),
+        (None, Err(failure)) => Err(failure),
+        (None, Ok(completed)) => Err(explain(&invocation, &completed)),
+    }
+}
 
 /// Copies the primary into a folder that is there and empty; whether `pg_basebackup` itself syncs what it wrote.
 pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
@@ -58,7 +78,15 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
         let room = as_it_was(room, order);
         return Err(room.with(needed).too_small(cluster).because(last_lines(&told.stderr, 3)));
     }
-    Err(explain(&invocation, &told, source, cluster))
+    let failure = explain(&invocation, &told);
+    Err(match order.space {
+        Space::Keep => failure.while_doing(format!(
+            "the copy from {} failed; {} is untouched",
+            source.target.address(),
+            cluster.title()
+        )),
+        Space::Replace => failure.while_doing(format!("the copy from {} failed", source.target.address())),
+    })
 }
 
 /// What the disk had for the copy in the end: others may have filled it since it was looked at.
@@ -70,12 +98,8 @@ fn as_it_was(mut room: Disk, order: &Order<'_>) -> Disk {
     room
 }
 
-fn explain(invocation: &Invocation, told: &Completed, source: &Source, cluster: &Cluster) -> Failure {
-    let failure = invocation.failure(told).while_doing(format!(
-        "the copy from {} failed; {} is untouched",
-        source.target.address(),
-        cluster.title()
-    ));
+fn explain(invocation: &Invocation, told: &Completed) -> Failure {
+    let failure = invocation.failure(told);
     match way_out(&told.stderr) {
         Some(hint) => failure.hint(hint),
         None => failure,
@@ -100,7 +124,7 @@ fn invocation(order: &Order<'_>) -> Result<Invocation, Failure> {
         .arg(order.partial);
     // Without streaming nothing would use the slot; and one that is in use can't serve twice.
     let streams = arguments.wal_method == WalMethod::Stream;
-    if let Some(slot) = source.slot.as_ref().filter(|_| streams && !source.slot_is_busy) {
+    if let Some(slot) = order.slot.filter(|_| streams && !source.slot_is_busy) {
         invocation = invocation.args(["--slot", slot]);
     }
     if let Some(rate) = &arguments.max_rate {

@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Where the parts of the copy go, the data directory's first. What the old directory has elsewhere keeps its location,
-/// and the copy's comes beside it (into it, where the old data is given up before), unless the command line names
-/// another place.
+/// and the copy's comes beside it, unless the command line names another place.
 pub fn parts(
     places: &Places,
     arguments: &FetchArguments,
@@ -27,14 +26,16 @@ pub fn parts(
     let stamp = places::stamp(SystemTime::now());
     let links = outside::links(&places.data);
     let staged = |link: &Link| match space {
-        Space::Keep => outside::staged(places, link, &stamp),
-        Space::Replace => link.location.clone(),
+        // An emptied one is filled where it is; a tablespace may have to leave room for another version's.
+        Space::Replace if link.is_wal() => link.location.clone(),
+        Space::Keep | Space::Replace => outside::staged(places, link, &stamp),
     };
+    let real = |folder: &Path| std::fs::canonicalize(folder).unwrap_or_else(|_| absolute(folder));
     let mut parts =
         vec![Part { what: What::DataDirectory, folder: places.parent().to_owned(), bytes: size.and_then(Size::data) }];
     let wal = links.iter().find(|link| link.is_wal());
     let named = arguments.waldir.as_deref().map(absolute);
-    let stays = wal.filter(|link| named.as_ref().is_none_or(|named| *named == link.location));
+    let stays = wal.filter(|link| named.as_ref().is_none_or(|named| real(named) == link.location));
     let folder = stays.map(staged).or(named);
     parts.extend(folder.map(|folder| Part { what: What::Wal, folder, bytes: None }));
 
@@ -46,14 +47,14 @@ pub fn parts(
         }
     };
     for mapping in &arguments.tablespace_mapping {
-        let stays = links.iter().find(|link| link.location == mapping.new);
+        let stays = links.iter().find(|link| !link.is_wal() && link.location == real(&mapping.new));
         tablespace(&mapping.old, stays.map_or_else(|| mapping.new.clone(), staged));
     }
     let remembered = Installed::of(&places.data)?.map(|installed| installed.tablespaces).unwrap_or_default();
     for link in links.iter().filter(|link| !link.is_wal()) {
         let by_number = told.iter().find(|told| same_system && link.name.ends_with(&format!("/{}", told.oid)));
         let by_note = || remembered.iter().find(|known| known.here == link.location).map(|known| &known.primary);
-        let primary = by_number.map(|told| &told.location).or_else(by_note).unwrap_or(&link.location);
+        let primary = by_number.map(|told| &told.location).or_else(by_note).unwrap_or(&link.written);
         tablespace(primary, staged(link));
     }
     for told in told {
@@ -86,12 +87,19 @@ pub fn check(cluster: &Cluster, places: &Places, parts: &[Part], space: Space) -
         Ok(leftovers) => leftovers,
         Err(failure) => return vec![Err(failure)],
     };
-    let emptied: Vec<PathBuf> = match space {
-        Space::Keep => Vec::new(),
-        Space::Replace => outside::links(&places.data).into_iter().map(|link| link.location).collect(),
+    let wal = outside::links(&places.data).into_iter().find(|link| space == Space::Replace && link.is_wal());
+    let is_emptied = |part: &Part| wal.as_ref().is_some_and(|wal| wal.location == part.folder);
+    let look = |part: &Part| match is_emptied(part) {
+        false => look(cluster, places, part, &leftovers),
+        true if holds_only_wal(&part.folder) => Ok(format!("{} stays where it is", part.what)),
+        true => Err(Failure::refused(format!(
+            "the folder for {} holds more than that: {}",
+            part.what,
+            part.folder.display()
+        ))
+        .hint("look what it is, and move it away; or name another: --waldir DIRECTORY")),
     };
-    let look = |part| look(cluster, places, part, &leftovers);
-    parts.iter().skip(1).filter(|part| !emptied.contains(&part.folder)).map(look).collect()
+    parts.iter().skip(1).map(look).collect()
 }
 
 fn look(cluster: &Cluster, places: &Places, part: &Part, leftovers: &[PathBuf]) -> Result<String, Failure> {
@@ -178,7 +186,7 @@ pub fn empty(places: &Places, folders: &[PathBuf]) -> Result<(), Failure> {
     for folder in folders {
         durable_file::empty_folder(folder)?;
         // The folder above may be root's; an empty one is as good as none.
-        let _ = outside::in_folder_above(folder, || durable_file::remove_empty_folder(folder));
+        let _ = outside::in_folder_above(folder, &[folder], || durable_file::remove_empty_folder(folder));
     }
     footprint::fills(places, &[])
 }

@@ -60,8 +60,7 @@ fn finish(out: &Path, other: &Path) -> Result<(), Failure> {
 
 /// Moves one entry, durably.
 fn step(from: &Path, to: &Path, name: &std::ffi::OsStr) -> Result<(), Failure> {
-    durable_file::rename(&from.join(name), &to.join(name))?;
-    durable_file::sync(from)
+    durable_file::rename(&from.join(name), &to.join(name))
 }
 
 /// Moves the others; they count only once the folder with the control file has moved, so one sync is enough.
@@ -82,6 +81,18 @@ fn names(folder: &Path) -> Result<Vec<OsString>, Failure> {
     });
     names.sort();
     Ok(names)
+}
+
+/// Removes what a copy brought of this kind from a primary that is a mount point itself: it would be taken for our own.
+pub fn remove_ours(copy: &Path) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(copy).attempt(|| format!("look into {}", copy.display()))?.flatten() {
+        if !is_ours(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder { durable_file::remove_tree(&entry.path())? } else { durable_file::remove(&entry.path())? }
+    }
+    Ok(())
 }
 
 /// Directories beside the data, not the notes in it.

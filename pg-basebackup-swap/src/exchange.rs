@@ -21,7 +21,7 @@ pub fn directories(places: &Places, other: &Path) -> Result<(), Failure> {
 pub fn exchange(one: &Path, other: &Path) -> Result<(), Failure> {
     let doing = || format!("exchange {} and {}", one.display(), other.display());
     match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {
-        Ok(()) => durable_file::sync(one.parent().unwrap_or(Path::new("/"))),
+        Ok(()) => durable_file::sync_folders_of(one, other),
         // The file system or the kernel has no exchange.
         Err(Errno::EINVAL | Errno::ENOSYS) => by_renames(one, other),
         Err(Errno::EBUSY) => {
@@ -53,6 +53,16 @@ pub fn arrange(one: &Path, other: &Path, at_one: u64, at_other: u64) -> Result<(
         (Some(first), Some(second)) if (first, second) == (at_one, at_other) => Ok(()),
         (Some(first), Some(second)) if (first, second) == (at_other, at_one) => exchange(one, other),
         _ => Err(Failure::failed(format!("exchange {} and {}", one.display(), other.display()))
+            .because("one of them is not what it was when this began: somebody moved or replaced it")),
+    }
+}
+
+/// Moves the directory with this inode number, unless it is there already.
+pub fn move_if_it_is(from: &Path, to: &Path, wanted: u64) -> Result<(), Failure> {
+    match (inode(from), inode(to)) {
+        (_, Some(found)) if found == wanted => Ok(()),
+        (Some(found), None) if found == wanted => durable_file::rename(from, to),
+        _ => Err(Failure::failed(format!("move {} to {}", from.display(), to.display()))
             .because("one of them is not what it was when this began: somebody moved or replaced it")),
     }
 }

@@ -4,15 +4,15 @@
 //! complete and could not come up as a primary.
 
 use crate::args::{ConfigOf, FetchArguments, FetchVerb, Space};
-use crate::copy::copy;
+use crate::copy::{self, copy};
 use crate::footprint::{self, Footprint};
 use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
-use crate::room::{Part, What, nearest};
+use crate::room::{Disk, Part, What, nearest};
 use crate::source::Source;
 use crate::verify::{self, Verified};
-use crate::{destinations, give_up, orphans, outside, own_files, preflight, prepare, slot, standby_settings};
+use crate::{destinations, entries, give_up, orphans, outside, own_files, preflight, prepare, slot, standby_settings};
 use pg_runbook::cluster::{major_of, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
@@ -67,16 +67,20 @@ pub fn bring(
         run.change(change);
         return Ok(source);
     }
-    let begun = Instant::now();
     // Before what was cut off is removed: a process that was cut off with it may still write under its name.
     let partial = places.next_partial(SystemTime::now());
     clear(run, places)?;
     let slot = slot::make(run, places, &source, arguments)?;
+    let used = source.slot.as_deref();
+    let (parts, partial) = (&parts[..], partial.as_path());
+    let order =
+        Order { cluster: &cluster.clone(), places, parts, partial, source: &source, slot: used, arguments, space };
     if space == Space::Replace {
-        give_up::give_up(run, cluster, places, stop_limit)
+        refuse_what_would_not_fit(&order)
+            .and_then(|()| give_up::give_up(run, cluster, places, stop_limit))
             .map_err(|failure| slot::take_back(places, &source, slot.as_ref(), failure))?;
     }
-    let order = Order { cluster, places, parts: &parts, partial: &partial, source: &source, arguments, space };
+    let begun = Instant::now();
     let (bytes, verified) = complete(run, &order)
         .map_err(|failure| slot::take_back(places, &source, slot.as_ref(), failure))
         .map_err(|failure| if space == Space::Replace { without_old_data(cluster, failure) } else { failure })?;
@@ -102,6 +106,8 @@ pub struct Order<'a> {
     pub partial: &'a Path,
     /// Of which primary.
     pub source: &'a Source,
+    /// With which slot.
+    pub slot: Option<&'a str>,
     /// How.
     pub arguments: &'a FetchArguments,
     /// What became of the old data.
@@ -115,14 +121,32 @@ fn without_old_data(cluster: &Cluster, failure: Failure) -> Failure {
         .hint(format!("once the cause is mended: pg-basebackup-swap run {option}"))
 }
 
-/// The copy under its final name: its size, and what was compared of it. What a failed one left is removed.
-fn complete(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
+/// What is given up is nowhere else: the primary's own word says before whether its copy will fit.
+fn refuse_what_would_not_fit(order: &Order<'_>) -> Result<(), Failure> {
+    make_folders(order)?;
+    let told = copy::announced_size(order);
+    let outside = destinations::leftovers(order.places)?;
+    places::in_parent(order.places, || durable_file::remove_tree(order.partial))?;
+    destinations::empty(order.places, &outside)?;
+    let total = told?;
+    let room = Disk::as_one(Disk::all_without_old_data(order.parts, &order.places.data)?)?.with(total);
+    if room.is_too_small() { Err(room.too_small(order.cluster)) } else { Ok(()) }
+}
+
+/// Those that the copy fills, written down before.
+fn make_folders(order: &Order<'_>) -> Result<(), Failure> {
     let outside: Vec<PathBuf> = order.parts.iter().skip(1).map(|part| part.folder.clone()).collect();
     footprint::fills(order.places, &outside)?;
     durable_file::make_owners_folder(order.partial)?;
     for part in order.parts.iter().filter(|part| part.what == What::Wal && outside::is_staged(&part.folder)) {
         durable_file::make_owners_folder(&part.folder)?;
     }
+    Ok(())
+}
+
+/// The copy under its final name: its size, and what was compared of it. What a failed one left is removed.
+fn complete(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
+    make_folders(order)?;
     match fill(run, order) {
         // From here on its links tell.
         Ok(done) => Footprint::default().write(order.places).map(|()| done),
@@ -138,8 +162,13 @@ fn fill(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
     let folders: Vec<&Path> =
         std::iter::once(*partial).chain(order.parts.iter().map(|part| nearest(&part.folder))).collect();
     let synced_at_once = FileSystems::of(&folders)?;
+    let tablespaces_then = outside::tablespaces(&order.places.data);
     copy(run, order, synced_at_once.is_none())?;
+    // Tablespaces that nobody knew of may lie on yet other file systems.
+    let links = outside::links(partial);
+    let others = FileSystems::of(&links.iter().map(|link| link.location.as_path()).collect::<Vec<_>>())?;
     let verified = verify::verify(run, order.cluster.major, partial, arguments.verify)?;
+    entries::remove_ours(partial)?;
     make_standby(order)?;
     let bytes = size(partial);
     let marker = Marker {
@@ -150,10 +179,13 @@ fn fill(run: &mut Run, order: &Order<'_>) -> Result<(u64, Verified), Failure> {
         bytes,
         tablespaces: destinations::mapped(order.parts, partial),
         has_primarys_configuration: arguments.config == ConfigOf::Primary,
+        tablespaces_then,
         started: false,
     };
     marker.put(partial)?;
-    synced_at_once.map_or(Ok(()), |file_systems| file_systems.sync())?;
+    for file_systems in [others, synced_at_once].iter().flatten() {
+        file_systems.sync()?;
+    }
     durable_file::sync(partial)?;
     places::in_parent(order.places, || durable_file::rename(partial, &order.places.incoming()))?;
     Ok((bytes, verified))
@@ -165,12 +197,20 @@ fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
     orphans::end(run, places)?;
     let outside = destinations::leftovers(places)?;
     footprint::fills(places, &outside)?;
-    let cut_off = places.partial().into_iter().map(|folder| (folder, "a copy that was cut off"));
-    for (folder, what) in [(places.incoming(), "an earlier copy")].into_iter().chain(cut_off) {
-        if folder.exists() {
-            run.say(&format!("removing {what}: {}", folder.display()));
-            places::in_parent(places, || durable_file::remove_tree(&folder))?;
-        }
+    let cut_off = places.partial();
+    let incoming = places.incoming();
+    if incoming.exists() {
+        run.say(&format!("removing an earlier copy: {}", incoming.display()));
+        // Half of it under its own name would be nobody's copy.
+        let going = places.next_partial(SystemTime::now());
+        places::in_parent(places, || {
+            let renamed = durable_file::rename(&incoming, &going);
+            durable_file::remove_tree(&going).and(renamed)
+        })?;
+    }
+    for folder in cut_off {
+        run.say(&format!("removing a copy that was cut off: {}", folder.display()));
+        places::in_parent(places, || durable_file::remove_tree(&folder))?;
     }
     destinations::empty(places, &outside)
 }

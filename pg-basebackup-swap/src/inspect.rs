@@ -13,6 +13,7 @@ use pg_runbook::cluster::{Role, contents, plain, programs, version};
 use pg_runbook::configuration::{ConfFile, EntryKind};
 use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::{Cluster, Failure, GivenUp, Run, durable_file, signals, standby};
+use std::path::PathBuf;
 
 /// What a cluster is to a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,11 +211,15 @@ pub fn refuse_mount_points(places: &Places) -> Result<&'static str, Failure> {
 }
 
 /// What the old directory has elsewhere keeps its place, where that can be; what does, as a sentence.
-pub fn what_lies_elsewhere(places: &Places, arguments: &FetchArguments) -> Result<String, Failure> {
+pub fn what_lies_elsewhere(places: &Places, arguments: &FetchArguments, space: Space) -> Result<String, Failure> {
     let links = outside::links(&places.data);
     let wal = links.iter().find(|link| link.is_wal());
-    let stays = wal.filter(|link| arguments.waldir.as_ref().is_none_or(|named| *named == link.location));
-    stays.map_or(Ok(()), outside::refuse_an_immovable_wal)?;
+    let is_there =
+        |named: &PathBuf, link: &outside::Link| std::fs::canonicalize(named).is_ok_and(|real| real == link.location);
+    let stays = wal.filter(|link| arguments.waldir.as_ref().is_none_or(|named| is_there(named, link)));
+    if space == Space::Keep {
+        stays.map_or(Ok(()), outside::refuse_an_immovable_wal)?;
+    }
     let tablespaces = links.iter().filter(|link| !link.is_wal()).count();
     let plural = if tablespaces == 1 { "tablespace" } else { "tablespaces" };
     Ok(match (tablespaces, stays) {

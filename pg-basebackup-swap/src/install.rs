@@ -9,11 +9,12 @@ use crate::marker::Marker;
 use crate::places::{self, Places};
 use crate::source::Source;
 use crate::streaming::{self, Position};
-use crate::{catch_up, commit, fetch, prepare};
+use crate::{catch_up, commit, fetch, outside, prepare};
 use pg_runbook::cluster::{Role, State};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::server::ConnectionArguments;
 use pg_runbook::{Cluster, Failure, GivenUp, Level, Run, service};
+use std::path::Path;
 use std::time::SystemTime;
 
 const SWAP: Act = Act { plain: "exchange the data directory of", past: "exchanged the data directory of" };
@@ -107,13 +108,17 @@ fn install(
     let incoming = places.incoming();
     fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
     refuse_what_would_fail_later(cluster, places)?;
+    // A copy takes its time: what runs now is what counts.
+    cluster.refresh();
+    let marker = Marker::of(&incoming)?;
+    refuse_what_would_share_a_tablespace(cluster, places, &incoming, marker.as_ref())?;
     fetch::renew(cluster, places, &incoming)?;
     catch_up::catch_up(run, cluster, &places.data, &incoming, arguments)?;
     fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
     let goes_to = places.next_previous(SystemTime::now());
     let plan = Plan {
         verb: "swap",
-        timeline: Marker::of(&incoming)?.map_or(0, |marker| marker.timeline),
+        timeline: marker.map_or(0, |marker| marker.timeline),
         position: position(run, cluster),
         comes_from: incoming,
         goes_to,
@@ -134,6 +139,28 @@ fn install(
     run.account(format!("to let it go: pg-basebackup-swap commit {}", cluster.option()));
     run.change(change.remark(format!("the old one is kept: {kept}")));
     Ok(())
+}
+
+/// A tablespace that the primary made since would be made again by the copy, in the very folder that the old directory
+/// uses by now.
+fn refuse_what_would_share_a_tablespace(
+    cluster: &Cluster,
+    places: &Places,
+    incoming: &Path,
+    marker: Option<&Marker>,
+) -> Result<(), Failure> {
+    if GivenUp::of(&places.data)?.is_some() {
+        return Ok(());
+    }
+    let then = marker.map(|marker| marker.tablespaces_then.clone()).unwrap_or_default();
+    let its = outside::tablespaces(incoming);
+    let own = outside::tablespaces(&places.data);
+    let Some(made) = own.iter().find(|name| !then.contains(name) && !its.contains(name)) else {
+        return outside::refuse_what_is_shared(&places.data, incoming);
+    };
+    Err(Failure::refused(format!("the copy for {} is from before a tablespace was made ({made})", cluster.title()))
+        .because("it would make it again, in the very folder that the old directory uses")
+        .hint(format!("a new copy: pg-basebackup-swap run {} --force", cluster.option())))
 }
 
 /// Where the old server stands, if it is a standby that can be asked: the new one has to come as far.

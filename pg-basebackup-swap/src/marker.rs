@@ -25,6 +25,9 @@ pub struct Marker {
     /// Where its tablespaces will be, and where the primary has them.
     #[serde(default)]
     pub tablespaces: Vec<Mapped>,
+    /// Which tablespaces the cluster itself had when the copy began, such as `pg_tblspc/16384`.
+    #[serde(default)]
+    pub tablespaces_then: Vec<String>,
     /// Whether its configuration is the primary's, and not the standby's own.
     #[serde(default)]
     pub has_primarys_configuration: bool,

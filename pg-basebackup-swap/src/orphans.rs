@@ -7,7 +7,7 @@
 use crate::places::Places;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pg_runbook::{Failure, Run, service};
+use pg_runbook::{Failure, Run, service, signals};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ pub fn end(run: &Run, places: &Places) -> Result<(), Failure> {
         // One that is gone meanwhile is as good; whose it is not, the wait tells.
         let _ = kill(Pid::from_raw(*pid), Signal::SIGTERM);
     }
+    // Also where a signal ended the copy.
+    let _shield = signals::Shield::raise();
     let is_left = |pid: &i32| copies_to(*pid).is_some_and(|folder| places.is_partial(&folder));
     if service::await_condition(ENDS_WITHIN, "while a copy that was cut off ends", || !left.iter().any(is_left))? {
         return Ok(());

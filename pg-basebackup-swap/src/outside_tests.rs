@@ -24,7 +24,10 @@ fn scene() -> Scene {
             fs::create_dir_all(made).unwrap();
         }
         fs::write(data.join(CONTROL_FILE), word).unwrap();
+        fs::write(data.join("PG_VERSION"), "15\n").unwrap();
         fs::write(tablespace.join("PG_15_1/1"), word).unwrap();
+        // Another version's, which is none of ours.
+        fs::create_dir_all(tablespace.join("PG_14_1")).unwrap();
         fs::write(wal.join("1"), word).unwrap();
         symlink(&tablespace, data.join(format!("pg_tblspc/{}", if word == "old" { 16384 } else { 16500 }))).unwrap();
         symlink(&wal, data.join("pg_wal")).unwrap();
@@ -90,6 +93,47 @@ fn each_directory_keeps_its_own_whoever_has_the_locations() {
     make_startable(&scene.places.data).unwrap();
     make_startable(&scene.places.data).unwrap();
     assert_eq!(fs::read_to_string(scene.places.data.join(CONTROL_FILE)).unwrap(), "old");
+}
+
+#[test]
+fn where_nothing_is_in_place_it_only_moves_in_and_out() {
+    let scene = scene();
+    let location = scene.places.data.with_file_name("it's fast");
+    fs::remove_dir_all(location.join("PG_15_1")).unwrap();
+    let outside = between(&scene.places.data, &scene.places.incoming()).unwrap();
+    let journal = Journal { outside, ..scene.journal.clone() };
+    for _ in 0..2 {
+        give(&scene.places, &journal, Side::New).unwrap();
+        assert_eq!(fs::read_to_string(location.join("PG_15_1/1")).unwrap(), "new");
+    }
+    for _ in 0..2 {
+        give(&scene.places, &journal, Side::Old).unwrap();
+        assert!(!location.join("PG_15_1").exists() && location.join("main.pg-runbook-1/PG_15_1/1").exists());
+    }
+}
+
+#[test]
+fn a_relative_link_ends_where_it_ends_for_the_server_and_stays_relative() {
+    let scene = scene();
+    let data = &scene.places.data;
+    fs::remove_file(data.join("pg_wal")).unwrap();
+    symlink("../wal", data.join("pg_wal")).unwrap();
+    let wal = links(data).pop().unwrap();
+    assert_eq!((wal.location, wal.written), (data.with_file_name("wal"), PathBuf::from("../wal")));
+    let outside = between(data, &scene.places.incoming()).unwrap();
+    let journal = Journal { outside, ..scene.journal.clone() };
+    give(&scene.places, &journal, Side::New).unwrap();
+    assert_eq!(fs::read_link(scene.places.incoming().join("pg_wal")).unwrap(), Path::new("../wal"));
+    assert_eq!(fs::read_to_string(data.join("pg_wal/1")).unwrap(), "old");
+}
+
+#[test]
+fn two_directories_that_lead_to_one_folder_are_refused() {
+    let scene = scene();
+    let incoming = scene.places.incoming();
+    refuse_what_is_shared(&scene.places.data, &incoming).unwrap();
+    symlink(scene.places.data.with_file_name("it's fast"), incoming.join("pg_tblspc/17000")).unwrap();
+    refuse_what_is_shared(&scene.places.data, &incoming).unwrap_err();
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::room::{Disk, Part, Size, Teller, megabytes};
 use crate::source::Source;
 use crate::verify::{self, Plan};
 use pg_runbook::cluster::State;
-use pg_runbook::{Cluster, Failure, Run, signals};
+use pg_runbook::{Cluster, Failure, GivenUp, Run, signals};
 use serde_json::{Value, json};
 
 /// Looks at everything; the failure tells all that stands in the way. Where nothing does: the primary, and the folders
@@ -132,9 +132,12 @@ fn of_the_ground(
     let reachable = places::refuse_a_parent_out_of_reach(cluster, places);
     findings.found("permissions", reachable.map(|()| format!("the copy can be put into {parent}")));
     findings.found("mount points", inspect::refuse_mount_points(places));
-    findings.found("links", inspect::what_lies_elsewhere(places, arguments));
+    findings.found("links", inspect::what_lies_elsewhere(places, arguments, situation.space));
     let source = situation.source.as_ref().ok();
-    let same = source.is_some_and(|source| cluster.system_identifier.as_deref() == Some(source.system_identifier()));
+    // Of data that was given up the note still knows.
+    let given_up = GivenUp::of(&places.data).ok().flatten().and_then(|given_up| given_up.system_identifier);
+    let own = cluster.system_identifier.clone().or(given_up);
+    let same = source.is_some_and(|source| own.as_deref() == Some(source.system_identifier()));
     let size = Size::find(source, places, same);
     if let Err(failure) = destinations::unknown_mapping(arguments, size.as_ref()) {
         findings.bad("tablespaces", failure);

@@ -57,9 +57,18 @@ fn named_folder(run: &Run) -> Option<PathBuf> {
     run.common.pgdata.clone().or_else(variable)
 }
 
+/// Where a link to the data directory leads, also while nothing is there.
+fn real(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    std::fs::canonicalize(&folder).unwrap_or_else(|_| match std::fs::read_link(&folder) {
+        Ok(leads) => folder.parent().unwrap_or(Path::new("/")).join(leads),
+        Err(_) => folder,
+    })
+}
+
 /// Between two renames nothing has the data directory's name; what was begun is ended from where a directory has.
 fn put_back_what_lies_aside(run: &mut Run, folder: &Path) -> Result<(), Failure> {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let folder = real(folder);
     let aside = plain::aside(&folder);
     let lies_aside = |folder: &Path| !folder.exists() && aside.join("PG_VERSION").exists();
     let there = if lies_aside(&folder) { &aside } else { &folder };

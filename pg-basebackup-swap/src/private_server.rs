@@ -4,7 +4,7 @@
 //! name or statistics folder, and can't be promoted by a file. It ends with the tool, and what it needed is taken out
 //! of the copy again.
 
-use crate::{own_files, places, standby_settings};
+use crate::{outside, own_files, places, standby_settings};
 use nix::sys::signal::Signal;
 use pg_runbook::cluster::{plain, postmaster, programs, version};
 use pg_runbook::invocation::{Background, Invocation, last_lines};
@@ -42,6 +42,7 @@ pub fn hindrance(cluster: &Cluster, copy: &Path) -> Option<String> {
 impl PrivateServer {
     /// Starts it; `takes_slot` where nobody else uses the copy's replication slot.
     pub fn start(cluster: &Cluster, copy: &Path, takes_slot: bool) -> Result<Self, Failure> {
+        remove_a_stale_lock(copy)?;
         let rules = rules_file(copy);
         durable_file::replace(&rules, RULES.as_bytes(), 0o600)?;
         durable_file::remove(&log_file(copy))?;
@@ -72,6 +73,15 @@ impl PrivateServer {
         }
     }
 
+    /// A tablespace that it makes as it replays lies where the old server makes its own.
+    pub fn refuse_a_new_tablespace(&self, known: &[String]) -> Result<(), Failure> {
+        let now = outside::tablespaces(&self.cluster.data_directory);
+        let Some(made) = now.iter().find(|name| !known.contains(name)) else { return Ok(()) };
+        Err(Failure::refused(format!("the primary made a tablespace since the copy began ({made})"))
+            .because("the copy would make it in the very folder that the old directory uses")
+            .hint("a new copy: pg-basebackup-swap run --force"))
+    }
+
     /// A superuser's session.
     pub fn connect(&self, run: &mut Run) -> Result<Server, Failure> {
         let as_owner = run.connect(&self.cluster, &ConnectionArguments::default());
@@ -87,13 +97,12 @@ impl PrivateServer {
         last_lines(&String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()), 5)
     }
 
-    /// What its processes do, for telling whether it moves at all.
+    /// How far its replay is by its own title, for telling whether it moves at all.
     #[must_use]
-    pub fn titles(&self) -> Vec<String> {
-        let process = postmaster::look(&self.cluster.data_directory).process();
-        process.map_or_else(Vec::new, |process| {
-            postmaster::children(process.pid).into_iter().map(|child| child.title).collect()
-        })
+    pub fn replay(&self) -> Option<String> {
+        let process = postmaster::look(&self.cluster.data_directory).process()?;
+        let titles = postmaster::children(process.pid).into_iter().map(|child| child.title);
+        titles.into_iter().find(|title| title.contains(": startup"))
     }
 
     /// Stops it in order.
@@ -106,6 +115,14 @@ impl PrivateServer {
             None => Err(Failure::gave_up(format!("the server on the copy has not stopped after {limit:?}"))
                 .because(self.said())),
         }
+    }
+}
+
+/// After a power loss its number may be another server's, and no server would start on the copy.
+fn remove_a_stale_lock(copy: &Path) -> Result<(), Failure> {
+    match postmaster::look(copy) {
+        postmaster::Found::Nothing => durable_file::remove(&copy.join("postmaster.pid")),
+        postmaster::Found::Process(_) | postmaster::Found::Denied => Ok(()),
     }
 }
 
@@ -125,7 +142,8 @@ fn settings(cluster: &Cluster, copy: &Path) -> Vec<(&'static str, String)> {
         ("hba_file", path(&rules_file(copy))),
         ("listen_addresses", String::new()),
         ("port", cluster.port.to_string()),
-        ("unix_socket_directories", path(copy)),
+        // A list, in which a comma would count.
+        ("unix_socket_directories", format!("\"{}\"", path(copy).replace('"', "\"\""))),
         ("unix_socket_permissions", "0700".into()),
         ("unix_socket_group", String::new()),
         ("external_pid_file", String::new()),
@@ -138,6 +156,9 @@ fn settings(cluster: &Cluster, copy: &Path) -> Vec<(&'static str, String)> {
         ("hot_standby", "on".into()),
         ("hot_standby_feedback", "off".into()),
         ("archive_mode", "off".into()),
+        // What it has flushed makes no commit safe: nobody is to count it as a synchronous standby.
+        ("wal_receiver_status_interval", "0".into()),
+        ("update_process_title", "on".into()),
         ("restart_after_crash", "off".into()),
     ];
     let major = cluster.major;
@@ -169,6 +190,7 @@ pub fn end_leftover(run: &Run, copy: &Path, limit: Duration) -> Result<(), Failu
 
 /// Takes out of the copy what the server needed, so that what is installed is the standby's own.
 pub fn tidy(cluster: &Cluster, data: &Path, copy: &Path) -> Result<(), Failure> {
+    remove_a_stale_lock(copy)?;
     durable_file::remove_all_unfinished(copy)?;
     for file in [rules_file(copy), log_file(copy)] {
         durable_file::remove(&file)?;

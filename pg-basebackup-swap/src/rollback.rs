@@ -10,7 +10,7 @@ use crate::inspect;
 use crate::install::refuse_what_would_fail_later;
 use crate::notes::{Installed, Kept, Note};
 use crate::places::{self, Places};
-use crate::{prepare, standby_settings};
+use crate::{outside, prepare, standby_settings};
 use pg_runbook::cluster::{Role, major_of, postmaster, system_identifier};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::{Cluster, Failure, GivenUp, Run, standby};
@@ -82,6 +82,7 @@ fn refuse_what_must_not_come_back(cluster: &Cluster, places: &Places, kept: &Pat
             .because("what was written to it since then is nowhere else")
             .hint(format!("pg-cluster status {}", cluster.option())));
     }
+    outside::refuse_what_is_shared(&places.data, kept)?;
     let signal = standby_settings::signal_file(cluster.major);
     let (own, its) = (system_identifier(&places.data).unwrap_or_default(), system_identifier(kept).unwrap_or_default());
     let faults = [

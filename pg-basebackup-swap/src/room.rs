@@ -180,9 +180,13 @@ impl Disk {
         Ok(disks)
     }
 
-    /// The first of them, with all that is free: what is larger can't fit, however it is divided.
+    /// All of them as one: what is larger than all that is free can't fit, however it is divided.
     pub fn together(parts: &[Part], space: Space) -> Result<Self, Failure> {
-        let disks = Self::all(parts, space)?;
+        Self::as_one(Self::all(parts, space)?)
+    }
+
+    /// The first of them, with all that is free.
+    pub fn as_one(disks: Vec<Self>) -> Result<Self, Failure> {
         let free = disks.iter().map(|disk| disk.free).sum();
         let first = disks.into_iter().next();
         first.map(|disk| Self { free, ..disk }).ok_or_else(|| Failure::failed("find out where the copy goes"))

@@ -157,12 +157,19 @@ fn without_asking(
     Err(format!("{seen} (and it can't be asked: {failure})"))
 }
 
-/// Stops the server if it runs.
+/// Stops the server if it runs; afterwards none does.
 pub fn stop(run: &Run, cluster: &mut Cluster, limit: Duration) -> Result<(), Failure> {
-    if cluster.has_process() {
-        service::stop(cluster, service::StopMode::Fast, limit)?;
-        run.say(&format!("stopped {}", cluster.title()));
+    // Somebody may have started it since it was looked at.
+    cluster.refresh();
+    if !cluster.has_process() {
+        return Ok(());
     }
+    service::stop(cluster, service::StopMode::Fast, limit)?;
+    if cluster.has_process() {
+        return Err(Failure::failed(format!("{} was stopped, and runs again: somebody starts it", cluster.title()))
+            .hint(format!("pg-cluster status {}", cluster.option())));
+    }
+    run.say(&format!("stopped {}", cluster.title()));
     Ok(())
 }
 

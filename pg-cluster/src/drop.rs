@@ -24,6 +24,7 @@ pub fn drop(run: &mut Run, arguments: &DropArguments) -> Result<(), Failure> {
     run.lock(&cluster)?;
     cluster.refresh();
     refuse_what_is_used(&cluster, arguments)?;
+    refuse_what_is_kept_inside(&cluster)?;
     if !run.check() {
         // What was begun with it must not be ended with another one of the name.
         Journal::remove(&cluster.data_directory)?;
@@ -44,15 +45,35 @@ pub fn drop(run: &mut Run, arguments: &DropArguments) -> Result<(), Failure> {
 
 /// What pg-basebackup-swap keeps beside a data directory.
 fn beside(data_directory: &Path) -> Vec<PathBuf> {
-    let name = data_directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let real = std::fs::canonicalize(data_directory).unwrap_or_else(|_| data_directory.to_owned());
+    let (folder, name) = plain::beside(&real);
     let kept = ["previous-", "rolled-back-", "going-", "incoming", "partial-"].map(|what| format!("{name}.{what}"));
-    let entries =
-        data_directory.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_kept = |entry: &std::fs::DirEntry| {
         let name = entry.file_name().to_string_lossy().into_owned();
         kept.iter().any(|start| name.starts_with(start))
     };
     entries.filter(is_kept).map(|entry| entry.path()).collect()
+}
+
+/// In a mount point it would go with the cluster; and folders outside that are changing places belong to nobody yet.
+fn refuse_what_is_kept_inside(cluster: &Cluster) -> Result<(), Failure> {
+    let data = &cluster.data_directory;
+    let real = std::fs::canonicalize(data).attempt(|| format!("find the folder {data:?}"))?;
+    let hint = format!("pg-basebackup-swap commit {}", cluster.option());
+    if Journal::of(data)?.is_some_and(|journal| !journal.outside.is_empty()) {
+        return Err(Failure::refused(format!("{} is in the middle of an exchange that was cut off", cluster.title()))
+            .because("its tablespaces are changing places")
+            .hint(hint));
+    }
+    match beside(data).first() {
+        Some(kept) if plain::is_mount_point(&real) => {
+            Err(Failure::refused(format!("{} is kept inside {}", kept.display(), cluster.title()))
+                .because("the data directory is a mount point: it would go with the cluster")
+                .hint(hint))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn named(run: &mut Run, arguments: &DropArguments) -> Result<Option<Cluster>, Failure> {
@@ -123,9 +144,10 @@ fn remove(cluster: &Cluster) -> Result<(), Failure> {
     for folder in wal.iter().chain([&real]) {
         durable_file::empty_folder(folder)?;
     }
-    // The folders above may be root's.
+    // A mount point stays; the folders above may be root's.
+    let folders: Vec<&PathBuf> = wal.iter().chain([&real]).filter(|folder| !plain::is_mount_point(folder)).collect();
     owner::as_started(|| {
-        for folder in wal.iter().chain([&real]) {
+        for folder in folders {
             durable_file::remove_empty_folder(folder)?;
         }
         if named.is_symlink() {

@@ -240,8 +240,15 @@ pub fn candidate(target: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile,
 
 /// Renames, and syncs the folder, so that the new name outlives a power loss.
 pub fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::rename(from, to).attempt(|| format!("rename {from:?} to {to:?}"))?;
-    sync(to.parent().unwrap_or(Path::new("/")))
+    rename_unsynced(from, to)?;
+    sync_folders_of(to, from)
+}
+
+/// Syncs the folders that two paths lie in, each once.
+pub fn sync_folders_of(one: &Path, other: &Path) -> Result<(), Failure> {
+    let folder = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
+    sync(&folder(one))?;
+    if folder(one) == folder(other) { Ok(()) } else { sync(&folder(other)) }
 }
 
 /// Renames only: whoever calls it syncs both folders before anything counts on it.

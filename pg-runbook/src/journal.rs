@@ -12,7 +12,7 @@ use crate::service::CommandLine;
 use crate::{durable_file, owner};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// One change of directories, from before its first step until after its last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,18 +66,57 @@ pub struct Server {
 pub struct Outside {
     /// Where it is for the directory that is in place.
     pub location: PathBuf,
+    /// What stands in the link of the one that is in place, which ends there.
+    pub written: PathBuf,
     /// Where it is for the other one.
     pub beside: PathBuf,
     /// The folder in both that changes places; where there is none, they do themselves.
     pub inside: Option<String>,
-    /// The inode number of what is in place before.
-    pub old: u64,
+    /// The inode number of what is in place before; `None` where nothing is.
+    pub old: Option<u64>,
     /// The inode number of what comes into place.
     pub new: u64,
     /// The link of the directory that goes out, such as `pg_tblspc/16384`, where it has one.
     pub old_link: Option<String>,
     /// The link of the one that comes in.
     pub new_link: String,
+}
+
+/// What the names of such folders have before their time.
+pub const BESIDE_MARK: &str = ".pg-runbook-";
+
+impl Outside {
+    /// Whether it names only what lies where such things lie: root may act on it in the owner's stead.
+    fn is_plain(&self) -> bool {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_whole = |path: &Path| {
+            path.is_absolute()
+                && path.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir))
+        };
+        let lies_right = match &self.inside {
+            None => {
+                self.beside.parent() == self.location.parent()
+                    && name(&self.beside).starts_with(&format!("{}{BESIDE_MARK}", name(&self.location)))
+            }
+            Some(inside) => {
+                inside.starts_with("PG_")
+                    && !inside.contains('/')
+                    && self.beside.parent() == Some(&self.location)
+                    && name(&self.beside).contains(BESIDE_MARK)
+            }
+        };
+        let is_link = |link: &String| {
+            link == "pg_wal"
+                || link
+                    .strip_prefix("pg_tblspc/")
+                    .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        lies_right
+            && is_whole(&self.location)
+            && is_whole(&self.beside)
+            && is_link(&self.new_link)
+            && self.old_link.iter().all(is_link)
+    }
 }
 
 /// How far a standby had replayed.
@@ -131,6 +170,11 @@ impl Journal {
                     .because(format!("that is no directory kept beside {name}"))
                     .hint(format!("look what lies beside it; if all is well there: rm {word}")));
             }
+        }
+        if let Some(odd) = found.outside.iter().find(|outside| !outside.is_plain()) {
+            return Err(Failure::refused(format!("{} names {}", path.display(), odd.beside.display()))
+                .because("that is no place beside a tablespace or a write-ahead log")
+                .hint(format!("look what lies beside it; if all is well there: rm {word}")));
         }
         Ok(Some(found))
     }
@@ -212,6 +256,34 @@ mod tests {
         Journal::remove(&data).unwrap();
         assert_eq!(Journal::of(&data).unwrap(), None);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_place_outside_that_is_none_of_ours_is_refused() {
+        let outside = |location: &str, beside: &str, inside: Option<&str>, link: &str| Outside {
+            location: location.into(),
+            written: location.into(),
+            beside: beside.into(),
+            inside: inside.map(str::to_owned),
+            old: Some(1),
+            new: 2,
+            old_link: None,
+            new_link: link.into(),
+        };
+        let (wal, tablespace) = ("/wal/main.pg-runbook-1", "/fast/main.pg-runbook-1");
+        assert!(outside("/wal/main", wal, None, "pg_wal").is_plain());
+        assert!(outside("/fast", tablespace, Some("PG_15_1"), "pg_tblspc/16384").is_plain());
+        for odd in [
+            outside("/wal/main", "/etc", None, "pg_wal"),
+            outside("/wal/main", "/wal/other.pg-runbook-1", None, "pg_wal"),
+            outside("/fast", "/etc/main.pg-runbook-1", Some("PG_15_1"), "pg_tblspc/16384"),
+            outside("/fast", tablespace, Some("PG_15_1/../../etc"), "pg_tblspc/16384"),
+            outside("/fast", tablespace, Some("etc"), "pg_tblspc/16384"),
+            outside("/fast/..", "/fast/../main.pg-runbook-1", Some("PG_15_1"), "pg_tblspc/16384"),
+            outside("/fast", tablespace, Some("PG_15_1"), "../../etc/cron.d/x"),
+        ] {
+            assert!(!odd.is_plain(), "{odd:?}");
+        }
     }
 
     #[test]

@@ -8,8 +8,10 @@ use crate::document::Primary;
 use crate::failure::{Code, Failure};
 use crate::invocation::{Completed, Invocation, shell_word};
 use crate::server::{ConnectionArguments, Defaults, SslMode, Target};
+use crate::service;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What libpq says where nobody answers, or not yet.
 const UNREACHABLE: [&str; 10] = [
@@ -24,6 +26,9 @@ const UNREACHABLE: [&str; 10] = [
     "unreachable",
     "not yet accepting",
 ];
+
+/// How long a session that has ended may still be counted.
+const FREED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A way to the primary's walsender.
 #[derive(Clone, Debug)]
@@ -199,7 +204,15 @@ impl Walsender {
                 .arg(self.conninfo()),
             |invocation, command| invocation.arg("-c").arg(command),
         );
-        let completed = invocation.outcome()?;
+        let mut completed = invocation.outcome()?;
+        if exhausted(&completed.stderr).is_some() {
+            // A walsender that has just ended, our own last one too, is counted for a moment yet.
+            let freed = || {
+                completed = invocation.outcome()?;
+                Ok(exhausted(&completed.stderr).is_none())
+            };
+            await_outcome(FREED_WITHIN, freed)?;
+        }
         if completed.status.success() {
             return Ok(completed.stdout);
         }
@@ -243,6 +256,18 @@ impl Walsender {
         }
         failure.because(invocation.shown())
     }
+}
+
+/// Asks until the answer is yes, or the time is over; a failure to ask ends it.
+fn await_outcome(limit: Duration, mut ask: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
+    let mut trouble = Ok(());
+    service::await_condition(limit, "while the primary frees a walsender", || {
+        ask().unwrap_or_else(|failure| {
+            trouble = Err(failure);
+            true
+        })
+    })?;
+    trouble
 }
 
 /// The setting that limits what the primary has no more of.

@@ -93,6 +93,8 @@ fn listen(listener: &TcpListener, state: &Arc<State>) {
         for end in &ends {
             end.set_read_timeout(Some(LOOKS_EVERY)).expect("a limit");
             end.set_write_timeout(Some(LOOKS_EVERY)).expect("a limit");
+            // Or the rest of a small copy would fit into what is on its way.
+            setsockopt(end, sockopt::RcvBuf, &65536).expect("a short line");
         }
         let generation = state.generation.load(Ordering::SeqCst);
         let [client, server] = ends;

@@ -19,6 +19,8 @@ on_the_machines_own!(
     a_tool_that_is_killed_takes_its_private_server_along,
     a_signal_ends_it_and_the_next_swap_goes_on,
     where_nobody_waits_nothing_is_caught_up,
+    a_server_that_takes_no_session_is_not_waited_for,
+    a_server_that_somebody_starts_meanwhile_is_stopped_before_the_exchange,
     the_new_directory_has_to_come_past_where_the_old_one_stood,
 );
 
@@ -195,6 +197,44 @@ fn where_nobody_waits_nothing_is_caught_up(sandbox: &Sandbox) {
     left_out(pair.swap("run").arg("--force"), "it is meant to lag");
     pair.standby.tool("stop").run().success();
     left_out(pair.swap("run").arg("--force"), "no server runs");
+}
+
+fn a_server_that_takes_no_session_is_not_waited_for(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    // As where initdb was told of another superuser; the servers' owner has no role of its own then.
+    let name = &sandbox.account.name;
+    pair.primary.sql("CREATE ROLE admin SUPERUSER LOGIN");
+    let rules = format!("local all admin trust\n{}", pair.primary.read("pg_hba.conf"));
+    pair.primary.write("pg_hba.conf", &rules);
+    pair.primary.tool("reload").run().success();
+    let as_admin = |statement: &str| {
+        let mut psql = sandbox.account.command(&tests::psql().expect("psql"));
+        psql.args(["-X", "-q", "-d", "postgres", "-U", "admin", "-c", statement, "-p", &pair.primary.port.to_string()]);
+        assert!(psql.arg("-h").arg(pair.primary.socket_directory()).status().expect("run psql").success());
+    };
+    as_admin(&format!("ALTER ROLE {name} RENAME TO somebody_else"));
+    let swapped = pair.swap("run").args(["--force", "--timeout", "10"]).run().success().expect_changed(true);
+    let told = swapped.document["catch_up"]["left_out"].as_str().unwrap_or_default();
+    assert!(told.contains("it can't be asked"), "{swapped}");
+    as_admin(&format!("ALTER ROLE somebody_else RENAME TO {name}"));
+    wait_for("the role's name to arrive", Duration::from_secs(20), || pair.standby.try_sql("SELECT 1").is_some());
+    pair.streams();
+}
+
+fn a_server_that_somebody_starts_meanwhile_is_stopped_before_the_exchange(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.standby.tool("stop").run().success();
+    let old = inode(&pair.standby.data);
+    let running = pair.swap("run").args(["--force", "--max-rate", "4M"]).start();
+    wait_for("the copy to begin", Duration::from_secs(30), || {
+        pair.beside("partial").iter().any(|folder| folder.join("base").exists())
+    });
+    let mut by_hand = sandbox.account.command(&sandbox.server.bin.join("pg_ctl"));
+    by_hand.arg("-D").arg(&pair.standby.data).args(["start", "-w", "-s", "-l"]);
+    assert!(by_hand.arg(sandbox.path().join("by_hand.log")).status().expect("run pg_ctl").success());
+    running.end().success().expect_changed(true).expect_stderr("stopped ");
+    assert_ne!(inode(&pair.standby.data), old);
+    pair.streams();
 }
 
 fn the_new_directory_has_to_come_past_where_the_old_one_stood(sandbox: &Sandbox) {

@@ -4,9 +4,10 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
-use tests::{Call, Pair, Sandbox, has_strace, is_root, names_below, on_each_major, on_the_machines_own, pair, skip};
+use tests::{
+    Call, Pair, Sandbox, SmallDisk, has_strace, is_root, names_below, on_each_major, on_the_machines_own, pair, skip,
+};
 
 on_each_major!(what_lies_elsewhere_keeps_its_place_through_a_swap_and_a_rollback);
 on_the_machines_own!(
@@ -15,6 +16,11 @@ on_the_machines_own!(
     a_fetch_that_is_broken_off_leaves_nothing_in_the_places,
     a_write_ahead_log_in_a_folder_of_roots_keeps_its_place,
     a_write_ahead_log_that_can_not_move_is_refused_with_the_way_out,
+    links_that_are_relative_or_lead_over_others_end_where_they_end,
+    another_versions_tablespace_in_the_same_location_is_not_touched,
+    a_tablespace_that_was_dropped_since_is_no_hindrance_on_the_way_back,
+    a_copy_from_before_a_tablespace_is_not_installed,
+    root_is_not_led_by_a_journal_to_what_is_not_the_owners,
 );
 
 /// A standby whose tablespace and write-ahead log lie elsewhere, under names with a blank and a quote.
@@ -195,27 +201,105 @@ fn a_write_ahead_log_in_a_folder_of_roots_keeps_its_place(sandbox: &Sandbox) {
 }
 
 fn a_write_ahead_log_that_can_not_move_is_refused_with_the_way_out(sandbox: &Sandbox) {
-    if !is_root() {
-        return skip("only root can mount a file system");
-    }
-    let disk = sandbox.folder("disk");
-    let mount =
-        |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(&disk).status().is_ok_and(|end| end.success());
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs"]) {
-        return skip("a file system can't be mounted here");
-    }
-    sandbox.give_to_owner(&disk);
-    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let pair = pair(sandbox);
-        pair.swap("run").args(["--force", "--waldir"]).arg(&disk).run().success();
-        let started = pair.standby.started();
-        let refused = pair.swap("run").arg("--force").run().expect_code(3).expect_error("it is a mount point");
-        refused.expect_hint("--waldir DIRECTORY");
-        assert_eq!(pair.standby.started(), started);
-        pair.swap("run").args(["--force", "--waldir", "elsewhere"]).run().success().expect_changed(true);
+    let Some(disk) = SmallDisk::mount(sandbox, "200m") else { return };
+    let pair = pair(sandbox);
+    pair.swap("run").args(["--force", "--waldir"]).arg(&disk.folder).run().success();
+    let started = pair.standby.started();
+    let refused = pair.swap("run").arg("--force").run().expect_code(3).expect_error("it is a mount point");
+    refused.expect_hint("--waldir DIRECTORY");
+    assert_eq!(pair.standby.started(), started);
+    pair.swap("run").args(["--force", "--waldir", "elsewhere"]).run().success().expect_changed(true);
+    pair.streams();
+}
+
+fn links_that_are_relative_or_lead_over_others_end_where_they_end(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    let (data, real) = (&pair.standby.data, sandbox.folder("real").join("wal"));
+    pair.standby.tool("stop").run().success();
+    std::fs::rename(data.join("pg_wal"), &real).expect("rename");
+    std::os::unix::fs::symlink(&real, sandbox.path().join("wal")).expect("a link");
+    std::os::unix::fs::symlink("../wal", data.join("pg_wal")).expect("a link");
+    pair.standby.tool("start").run().success();
+    let old = inode(&real);
+    for _ in 0..2 {
+        pair.swap("run").arg("--force").run().success().expect_changed(true);
         pair.streams();
-        pair.standby.tool("stop").run().success();
-    }));
-    mount(&["umount", "--lazy"]);
-    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        assert_eq!(std::fs::read_link(data.join("pg_wal")).expect("a link"), Path::new("../wal"));
+        assert_eq!(std::fs::canonicalize(data.join("pg_wal")).expect("where it ends"), real);
+        pair.swap("commit").run().success();
+    }
+    assert_ne!(inode(&real), old);
+    let replaced = pair.swap("run").args(["--force", "--space", "replace"]).run().success();
+    pair.streams();
+    assert_eq!(std::fs::canonicalize(data.join("pg_wal")).expect("where it ends"), real, "{replaced}");
+}
+
+fn another_versions_tablespace_in_the_same_location_is_not_touched(sandbox: &Sandbox) {
+    let scene = scene(sandbox);
+    let other = scene.tablespace.join("PG_9.6_201608131");
+    std::fs::create_dir(&other).expect("make a folder");
+    std::fs::write(other.join("precious"), "x").expect("write");
+    scene.pair.swap("run").arg("--force").run().success().expect_changed(true);
+    scene.has_its_places();
+    scene.pair.swap("commit").run().success();
+    let replaced = scene.pair.swap("run").args(["--force", "--space", "replace"]).run().success();
+    scene.has_its_places();
+    assert!(other.join("precious").exists(), "{replaced}");
+    assert_eq!(scene.others(), 1, "and nothing else is left: {replaced}");
+}
+
+fn a_tablespace_that_was_dropped_since_is_no_hindrance_on_the_way_back(sandbox: &Sandbox) {
+    let scene = scene(sandbox);
+    let pair = &scene.pair;
+    pair.swap("run").arg("--force").run().success();
+    pair.primary.sql("DROP TABLE proof");
+    pair.primary.sql("DROP TABLESPACE fast");
+    let gone = || pair.standby.sql("SELECT count(*) FROM pg_tablespace WHERE spcname = 'fast'") == "0";
+    tests::wait_for("the standby to have dropped it", Duration::from_secs(20), gone);
+    pair.swap("rollback").run().success().expect_changed(true);
+    pair.streams();
+    // It replays the same.
+    tests::wait_for("the old directory to have dropped it", Duration::from_secs(20), gone);
+    pair.swap("commit").run().success();
+    pair.streams();
+}
+
+fn a_copy_from_before_a_tablespace_is_not_installed(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.swap("fetch").arg("--force").run().success();
+    let before = (pair.standby.started(), inode(&pair.standby.data));
+    // What the standby replays where it shares no disk with its primary; here it is made by hand.
+    let place = sandbox.folder("later");
+    std::os::unix::fs::symlink(&place, pair.standby.data.join("pg_tblspc/99999")).expect("a link");
+    let refused = pair.swap("swap").run().expect_code(3).expect_error("is from before a tablespace was made");
+    let refused = refused.expect_hint("pg-basebackup-swap run");
+    assert_eq!((pair.standby.started(), inode(&pair.standby.data)), before, "{refused}");
+    std::fs::remove_file(pair.standby.data.join("pg_tblspc/99999")).expect("remove");
+    pair.swap("swap").run().success().expect_changed(true);
+}
+
+fn root_is_not_led_by_a_journal_to_what_is_not_the_owners(sandbox: &Sandbox) {
+    if !has_strace() || !is_root() {
+        return;
+    }
+    let scene = scene(sandbox);
+    let roots = tempfile::Builder::new().prefix("pg-runbook-roots-").tempdir_in("/tmp").expect("a folder");
+    let victim = roots.path().join("victim");
+    std::fs::create_dir(&victim).expect("make a folder");
+    scene.pair.swap("fetch").arg("--force").run().success();
+    let exchange = Call { name: "renameat2".into(), number: 1 };
+    scene.pair.swap("swap").arg("--no-catch-up").hindered(&exchange, "signal=KILL").start().ended();
+    let journal = scene.pair.beside("pg-runbook-journal").remove(0);
+    let text = std::fs::read_to_string(&journal).expect("read");
+    let mut edited: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let wal = edited["outside"].as_array_mut().expect("a list").iter_mut().find(|part| part["new_link"] == "pg_wal");
+    let wal = wal.expect("the write-ahead log");
+    wal["beside"] = victim.display().to_string().into();
+    wal["new"] = inode(&victim).into();
+    std::fs::write(&journal, edited.to_string()).expect("write");
+    let refused = scene.pair.swap("commit").run().expect_code(3).expect_error("that is no place beside");
+    assert_eq!(std::fs::metadata(&victim).expect("look").uid(), 0, "{refused}");
+    std::fs::write(&journal, text).expect("write");
+    scene.pair.swap("swap").run().success();
+    scene.has_its_places();
 }

@@ -9,6 +9,8 @@ use tests::{Call, Pair, Sandbox, has_strace, is_root, on_the_machines_own, pair_
 on_the_machines_own!(
     a_mount_point_is_cloned_rolled_back_and_committed,
     a_swap_in_a_mount_point_killed_at_any_call_is_the_old_state_or_the_new_one,
+    a_link_to_a_mount_point_that_was_cut_off_is_ended_by_its_name,
+    a_cluster_that_keeps_something_inside_is_not_dropped,
     what_is_mounted_inside_is_refused,
 );
 
@@ -99,6 +101,38 @@ fn a_swap_in_a_mount_point_killed_at_any_call_is_the_old_state_or_the_new_one(sa
             pair.swap("commit").run().success();
             assert_eq!(ours(pair), [] as [PathBuf; 0], "{told}\n{again}");
         }
+    });
+}
+
+fn a_link_to_a_mount_point_that_was_cut_off_is_ended_by_its_name(sandbox: &Sandbox) {
+    if !has_strace() {
+        return;
+    }
+    mounted(sandbox, |pair| {
+        pair.standby.tool("stop").run().success();
+        let link = sandbox.path().join("link");
+        std::os::unix::fs::symlink(&pair.standby.data, &link).expect("a link");
+        let linked = |tool: &str, verb: &str| {
+            let command = sandbox.tool(tool).args([verb, "--input", "-"]).after(&pair.advertised).arg("-D").arg(&link);
+            if verb == "run" { command.args(["--force", "--passfile"]).arg(&pair.passfile) } else { command }
+        };
+        pair.swap("fetch").arg("--force").run().success();
+        let in_between = Call { name: "rename".into(), number: 9 };
+        linked("pg-basebackup-swap", "swap").hindered(&in_between, "signal=KILL").start().ended();
+        sandbox.tool("pg-cluster").args(["start", "-D"]).arg(&link).run().expect_code(3).expect_hint("swap -D");
+        linked("pg-basebackup-swap", "swap").run().success().expect_changed(true);
+        pair.standby.tool("start").run().success();
+        pair.streams();
+    });
+}
+
+fn a_cluster_that_keeps_something_inside_is_not_dropped(sandbox: &Sandbox) {
+    mounted(sandbox, |pair| {
+        let system = pair.primary.sql("SELECT system_identifier FROM pg_control_system()");
+        pair.swap("run").arg("--force").run().success();
+        let refused = pair.standby.tool("drop").args(["--force", &system]).run().expect_code(3);
+        refused.expect_error("is kept inside").expect_hint("pg-basebackup-swap commit");
+        pair.streams();
     });
 }
 

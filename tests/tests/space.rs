@@ -4,11 +4,9 @@
 
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 use tests::{
-    Call, Pair, Running, Sandbox, has_strace, is_root, on_each_major, on_the_machines_own, pair, pair_in, skip,
-    wait_for,
+    Call, Pair, Running, Sandbox, SmallDisk, has_strace, on_each_major, on_the_machines_own, pair, pair_in, wait_for,
 };
 
 on_each_major!(
@@ -18,6 +16,7 @@ on_each_major!(
 );
 on_the_machines_own!(
     a_disk_for_one_copy_is_refused_with_both_numbers_and_the_way_out,
+    what_would_not_fit_either_way_is_known_before_anything_is_given_up,
     what_is_only_announced_is_taken_back,
     a_copy_that_does_not_stream_stays_for_there_is_no_way_back,
     what_lies_elsewhere_keeps_its_place_also_where_it_is_emptied,
@@ -97,22 +96,31 @@ fn a_copy_that_is_cut_off_leaves_what_the_next_run_ends(sandbox: &Sandbox) {
     }
 }
 
+/// The number of the first call of a name after the announcement, of those with these words.
+fn after_the_announcement(lines: &[String], name: &str, words: &str) -> Call {
+    let announced = |line: &String| line.starts_with("rename") && line.contains("given-up.json");
+    let announced = lines.iter().position(announced).expect("an announcement");
+    let is_call = |line: &&String| line.split('(').next() == Some(name);
+    let first = lines.iter().skip(announced).filter(is_call).find(|line| line.contains(words)).expect("the call");
+    let number = lines.iter().take_while(|line| !std::ptr::eq(*line, first)).filter(is_call).count() + 1;
+    Call { name: name.into(), number }
+}
+
 fn what_is_only_announced_is_taken_back(sandbox: &Sandbox) {
     if !has_strace() {
         return;
     }
     let pair = alone(sandbox);
-    for call in ["kill", "unlink"] {
+    let lines = replace(&pair).traced_lines(sandbox);
+    for (name, words) in [("kill", ""), ("unlink", "global/pg_control")] {
         let started = pair.standby.started();
-        let calls = replace(&pair).arg("--check").calls(sandbox);
-        let before = calls.iter().filter(|made| made.name == call).count();
-        let hindered = replace(&pair).hindered(&Call { name: call.into(), number: before + 1 }, "signal=KILL");
-        hindered.start().ended();
-        let told = pair.swap("run").run().success();
+        let call = after_the_announcement(&lines, name, words);
+        replace(&pair).hindered(&call, "signal=KILL").start().ended();
+        let told = pair.swap("run").run().success().expect_stderr("nothing is lost");
         pair.streams();
         assert!(!pair.standby.data.join("pg-runbook.given-up.json").exists(), "{told}");
         assert_eq!(beside(&pair), [] as [PathBuf; 0], "{told}");
-        assert_eq!(pair.standby.started() == started, call == "kill", "{told}");
+        assert_eq!(pair.standby.started() == started, name == "kill", "{told}");
     }
 }
 
@@ -173,31 +181,29 @@ fn a_check_tells_the_outage_and_touches_nothing(sandbox: &Sandbox) {
 }
 
 fn a_disk_for_one_copy_is_refused_with_both_numbers_and_the_way_out(sandbox: &Sandbox) {
-    if !is_root() {
-        return skip("only root can mount a small disk");
-    }
-    let disk = sandbox.folder("disk");
-    let mount =
-        |words: &[&str]| Command::new(words[0]).args(&words[1..]).arg(&disk).status().is_ok_and(|end| end.success());
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs"]) {
-        return skip("a small disk can't be mounted here");
-    }
-    sandbox.give_to_owner(&disk);
-    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let pair = pair_in(sandbox, "disk/standby");
-        pair.swap("commit").run().success();
-        pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 20000) AS n");
-        pair.streams();
-        let refused = pair.swap("run").arg("--force").run().expect_code(3).expect_error("the copy needs ");
-        refused.expect_error("are free beside").expect_hint("--space replace");
-        assert_eq!(pair.standby.sql("SELECT pg_is_in_recovery()"), "t");
-        replace(&pair).run().success().expect_changed(true);
-        pair.streams();
-        assert_eq!(pair.standby.sql("SELECT count(*) FROM large"), "20000");
-        pair.standby.tool("stop").run().success();
-    }));
-    mount(&["umount", "--lazy"]);
-    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let Some(_disk) = SmallDisk::mount(sandbox, "150m") else { return };
+    let pair = pair_in(sandbox, "disk/standby");
+    pair.swap("commit").run().success();
+    pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 20000) AS n");
+    pair.streams();
+    let refused = pair.swap("run").arg("--force").run().expect_code(3).expect_error("the copy needs ");
+    refused.expect_error("are free beside").expect_hint("--space replace");
+    assert_eq!(pair.standby.sql("SELECT pg_is_in_recovery()"), "t");
+    replace(&pair).run().success().expect_changed(true);
+    pair.streams();
+    assert_eq!(pair.standby.sql("SELECT count(*) FROM large"), "20000");
+}
+
+fn what_would_not_fit_either_way_is_known_before_anything_is_given_up(sandbox: &Sandbox) {
+    let Some(_disk) = SmallDisk::mount(sandbox, "150m") else { return };
+    let pair = pair_in(sandbox, "disk/standby");
+    pair.swap("commit").run().success();
+    pair.standby.tool("stop").run().success();
+    // The role can't ask for its size: the primary tells it as a copy begins.
+    pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 200000) AS n");
+    let refused = replace(&pair).run().expect_code(3).expect_error("the old data is counted as free already");
+    assert_eq!(beside(&pair), [] as [PathBuf; 0], "{refused}");
+    assert!(pair.standby.data.join("global/pg_control").exists() && pair.standby.data.join("base/1").exists());
 }
 
 fn the_configuration_is_the_standbys_or_by_word_the_primarys(sandbox: &Sandbox) {

@@ -165,7 +165,8 @@ fn wal(findings: &mut Findings, cluster: &Cluster, source: &Source) {
 
 /// Who keeps the write-ahead log, or brings it, until the new copy streams.
 fn keeps_wal(cluster: &Cluster, source: &Source, setting: &str) -> Result<Option<String>, Failure> {
-    if let Some(slot) = &source.slot {
+    // One that the old standby uses moves on with it.
+    if let Some(slot) = source.slot.as_ref().filter(|_| !source.slot_is_busy) {
         return Ok(Some(format!("the replication slot {slot} keeps it")));
     }
     let kept = source.walsender()?.show(&[setting])?.first().cloned().unwrap_or_default();
