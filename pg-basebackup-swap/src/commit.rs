@@ -6,9 +6,9 @@
 
 use crate::args::CommitArguments;
 use crate::destinations::holds_only_wal;
-use crate::fetch::size;
 use crate::notes::{Kept, Note};
 use crate::places::{Places, in_parent};
+use crate::size::size;
 use crate::{outside, prepare};
 use pg_runbook::cluster::{State, postmaster};
 use pg_runbook::document::{Act, Change};

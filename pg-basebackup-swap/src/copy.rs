@@ -4,10 +4,11 @@
 //! a place by then), and its own words come with its failure.
 
 use crate::args::{Checkpoint, Space, WalMethod};
-use crate::fetch::{Order, size};
+use crate::fetch::Order;
 use crate::options::TablespaceMapping;
 use crate::progress::{self, Progress, Teller};
 use crate::room::{Disk, Part, What};
+use crate::size::size;
 use pg_runbook::cluster::programs;
 use pg_runbook::invocation::{Completed, Invocation, last_lines};
 use pg_runbook::server::Target;

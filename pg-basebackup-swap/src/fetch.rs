@@ -10,6 +10,7 @@ use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
 use crate::room::{Disk, Part, What, nearest};
+use crate::size::size;
 use crate::source::Source;
 use crate::verify::{self, Verified};
 use crate::{destinations, entries, give_up, orphans, outside, own_files, preflight, prepare, slot, standby_settings};
@@ -259,18 +260,4 @@ pub fn refuse_what_is_no_standby(copy: &Path, major: u32, system: &str) -> Resul
     let Some((_, fault)) = faults.into_iter().find(|(faulty, _)| *faulty) else { return Ok(()) };
     Err(Failure::failed(format!("the copy {} can't be installed: {fault}", copy.display()))
         .hint("pg-basebackup-swap run, for a new copy"))
-}
-
-/// The size of all files below a folder; what vanishes meanwhile counts as nothing.
-#[must_use]
-pub fn size(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(found) if found.is_dir() => size(&entry.path()),
-            Ok(found) => found.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }

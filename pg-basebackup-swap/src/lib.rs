@@ -32,6 +32,7 @@ mod private_server;
 mod progress;
 mod rollback;
 mod room;
+mod size;
 mod slot;
 mod source;
 mod standby_settings;

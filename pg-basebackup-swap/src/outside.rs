@@ -6,8 +6,8 @@
 //! stead only what is the owner's.
 
 use crate::exchange;
-use crate::fetch::size;
 use crate::places::Places;
+use crate::size::size;
 use pg_runbook::cluster::{major_of, plain};
 use pg_runbook::invocation::shell_word;
 use pg_runbook::journal::{self, BESIDE_MARK as MARK, Journal, Outside};

@@ -4,9 +4,9 @@
 //! the old standby's own size is a guess.
 
 use crate::args::Space;
-use crate::fetch::size;
 use crate::outside;
 use crate::places::Places;
+use crate::size::size;
 use crate::source::Source;
 use nix::sys::statvfs::statvfs;
 use pg_runbook::invocation::shell_word;

@@ -1,10 +1,10 @@
 //! What lies where: the data directory, copies, kept directories, leftovers, and what was begun and not ended. Changes
 //! nothing.
 
-use crate::fetch::size;
 use crate::marker::Marker;
 use crate::notes::{Installed, Kept, Note};
 use crate::places::Places;
+use crate::size::size;
 use pg_runbook::cluster::{major_of, programs, system_identifier};
 use pg_runbook::invocation::Invocation;
 use pg_runbook::{Failure, GivenUp, Journal, Run};

@@ -226,6 +226,8 @@ fn a_configuration_outside_the_data_directory_stays_the_standbys_own(sandbox: &S
     let rules = format!("{text}hba_file = '{}'\n", outside.join("pg_hba.conf").display());
     std::fs::write(&file, rules).expect("write");
     start_by_hand(&pair, &format!("-c config_file={}", file.display()));
+    let refused = pair.swap("run").args(["--force", "--config", "primary"]).run().expect_code(3);
+    refused.expect_error("can't have the primary's configuration").expect_hint("leave --config out");
     for _ in 0..2 {
         pair.swap("run").arg("--force").run().success();
         assert!(!pair.standby.data.join("postgresql.conf").exists(), "the primary's would be taken for its own");

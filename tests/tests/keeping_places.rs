@@ -20,6 +20,7 @@ on_the_machines_own!(
     another_versions_tablespace_in_the_same_location_is_not_touched,
     a_tablespace_that_was_dropped_since_is_no_hindrance_on_the_way_back,
     a_copy_from_before_a_tablespace_is_not_installed,
+    an_old_directory_that_leads_to_the_present_ones_folder_is_not_put_back,
     root_is_not_led_by_a_journal_to_what_is_not_the_owners,
 );
 
@@ -276,6 +277,19 @@ fn a_copy_from_before_a_tablespace_is_not_installed(sandbox: &Sandbox) {
     assert_eq!((pair.standby.started(), inode(&pair.standby.data)), before, "{refused}");
     std::fs::remove_file(pair.standby.data.join("pg_tblspc/99999")).expect("remove");
     pair.swap("swap").run().success().expect_changed(true);
+}
+
+fn an_old_directory_that_leads_to_the_present_ones_folder_is_not_put_back(sandbox: &Sandbox) {
+    let scene = scene(sandbox);
+    scene.pair.swap("run").arg("--force").run().success();
+    let kept = scene.pair.beside("previous").remove(0);
+    std::os::unix::fs::symlink(&scene.tablespace, kept.join("pg_tblspc/99999")).expect("a link");
+    let refused = scene.pair.swap("rollback").run().expect_code(3).expect_error("lead to one folder");
+    refused.expect_hint("pg-basebackup-swap run");
+    scene.has_its_places();
+    // What both lead to stays with the one that is in place.
+    scene.pair.swap("commit").run().success();
+    scene.has_its_places();
 }
 
 fn root_is_not_led_by_a_journal_to_what_is_not_the_owners(sandbox: &Sandbox) {

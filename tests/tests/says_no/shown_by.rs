@@ -88,9 +88,19 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         "a cluster that runs, or holds user data",
         &["making_and_dropping::drop_refuses_what_runs_or_holds_user_data_unless_its_identifier_is_given"],
     ),
+    (
+        "a mount point in which old directories are kept",
+        &["mount_points::a_cluster_that_keeps_something_inside_is_not_dropped"],
+    ),
     ("a cluster of another system, with data", &["reclone::another_systems_data_is_refused_unless_it_is_named"]),
     ("a primary of the very same system that runs", &["reclone::a_running_primary_of_the_same_system_is_refused"]),
-    ("a data directory that is a mount point", &["says_no::a_mount_point_is_refused_before_anything_is_copied"]),
+    (
+        "a write-ahead log that is itself a mount point, or can't be renamed",
+        &[
+            "keeping_places::a_write_ahead_log_that_can_not_move_is_refused_with_the_way_out",
+            "keeping_places::a_write_ahead_log_in_a_folder_of_roots_keeps_its_place",
+        ],
+    ),
     (
         "a mount point inside the data directory",
         &["says_no::a_mount_inside_the_data_directory_is_refused_before_anything_is_copied"],
@@ -121,12 +131,20 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         &["hard_ground::an_exchange_by_renames_that_was_cut_off_loses_nothing"],
     ),
     (
+        "an exchange in a mount point that was cut off",
+        &["mount_points::a_link_to_a_mount_point_that_was_cut_off_is_ended_by_its_name"],
+    ),
+    (
         "an exchange that was cut off, its directories moved since",
         &["cut_off::a_journal_of_directories_that_were_moved_is_refused_and_named"],
     ),
     (
         "an exchange that was cut off, with what is no standby in place",
         &["cut_off::a_start_never_makes_a_primary_of_what_was_to_be_a_standby"],
+    ),
+    (
+        "an exchange that was cut off while tablespaces changed places",
+        &["keeping_places::a_swap_killed_at_any_call_leaves_each_directory_its_own"],
     ),
     ("a rollback without an old directory", &["rollback::what_a_rollback_must_not_put_back_is_refused"]),
     (
@@ -145,6 +163,15 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
             "says_no::too_little_room_is_refused_with_both_numbers",
             "preflight::a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask",
         ],
+    ),
+    ("old directories that are kept, with `--space replace`", &["space::old_data_is_given_up_for_a_copy_that_streams"]),
+    (
+        "a directory whose data was given up, and no copy yet",
+        &["space::a_copy_that_is_cut_off_leaves_what_the_next_run_ends"],
+    ),
+    (
+        "`--config primary` where the configuration lies outside",
+        &["hard_ground::a_configuration_outside_the_data_directory_stays_the_standbys_own"],
     ),
     (
         "a replication slot that doesn't exist (15 and later can tell)",
@@ -169,6 +196,11 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         ],
     ),
     ("compression that the primary is too old for", &["fetching::compression_is_the_primarys_or_refused"]),
+    ("a copy from before a tablespace was made", &["keeping_places::a_copy_from_before_a_tablespace_is_not_installed"]),
+    (
+        "two directories that lead to one tablespace",
+        &["keeping_places::an_old_directory_that_leads_to_the_present_ones_folder_is_not_put_back"],
+    ),
     (
         "several of these at once",
         &[
@@ -187,6 +219,13 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
     (
         "a copy that is not what the primary's manifest says",
         &["fetching::a_copy_that_is_not_what_the_manifest_says_is_not_kept"],
+    ),
+    (
+        "a copy that doesn't start or stream while it catches up",
+        &[
+            "catching_up::a_copy_that_does_not_stream_is_found_out_while_the_old_one_serves",
+            "catching_up::a_copy_whose_log_is_gone_is_found_out_while_the_old_one_serves",
+        ],
     ),
     (
         "a copy that doesn't stream once installed",
