@@ -115,10 +115,10 @@ pub struct FetchArguments {
     /// How the write-ahead log of the copy's own time comes
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "stream")]
     pub wal_method: WalMethod,
-    /// Put a tablespace of the primary elsewhere on this host
+    /// Put a tablespace of the primary elsewhere on this host [default: where the standby has it, else the primary's path]
     #[arg(short = 'T', long, value_name = "OLDDIR=NEWDIR", value_parser = options::tablespace_mapping)]
     pub tablespace_mapping: Vec<TablespaceMapping>,
-    /// Put the copy's write-ahead log here
+    /// Put the copy's write-ahead log here [default: where the standby has it]
     #[arg(long, value_name = "DIRECTORY")]
     pub waldir: Option<PathBuf>,
     /// Whose postgresql.conf, `pg_hba.conf` and `pg_ident.conf` the copy has, where they lie inside the data directory

@@ -3,6 +3,7 @@
 
 use crate::marker::Marker;
 use crate::notes::{Installed, Kept, Note};
+use crate::outside;
 use crate::places::Places;
 use crate::size::size;
 use pg_runbook::cluster::{major_of, programs, system_identifier};
@@ -106,7 +107,7 @@ fn look(what: &'static str, directory: &Path) -> Result<Folder, Failure> {
     let age = since.and_then(|since| SystemTime::now().duration_since(since).ok()).unwrap_or_default();
     Ok(Folder {
         what,
-        bytes: size(directory),
+        bytes: size(directory) + outside::links(directory).iter().map(outside::size_of).sum::<u64>(),
         age_seconds: age.as_secs(),
         system_identifier: system_identifier(directory),
         timeline: timeline(directory),

@@ -226,7 +226,9 @@ fn owner_of(path: &Path) -> Result<Owner, Failure> {
 pub fn list() -> Result<Vec<Cluster>, Failure> {
     let mut clusters = debian::list()?;
     for folder in postmaster::data_directories_of_running_servers() {
-        let is_a_copy = folder.join(plain::STAGED_NOTE).exists();
+        // Once it is in place it is one, also before its note is gone.
+        let waits = folder.extension().is_some_and(|end| end == "incoming");
+        let is_a_copy = waits && folder.join(plain::STAGED_NOTE).exists();
         if !is_a_copy && clusters.iter().all(|known| known.data_directory != folder) {
             clusters.extend(plain::at(&folder).ok());
         }
