@@ -96,7 +96,7 @@ fn own_timeline(cluster: &Cluster) -> Option<u32> {
 /// A running standby would not come back with bounds that are too low, so it is refused; one that is set up first is
 /// only told.
 fn bounds(run: &mut Run, findings: &mut Findings, cluster: &Cluster, source: &Source) {
-    let low = match inspect::low_bounds(cluster, source) {
+    let low = match inspect::low_bounds(run, cluster, source) {
         Ok(low) => low,
         Err(failure) => return findings.bad("bounds", failure),
     };
