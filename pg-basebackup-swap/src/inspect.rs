@@ -267,9 +267,9 @@ pub fn low_bounds(run: &mut Run, cluster: &Cluster, source: &Source) -> Result<V
     let mut low = Vec::new();
     for name in names {
         let Some(there) = source.primary.settings.get(name).and_then(serde_json::Value::as_u64) else { continue };
-        let named = configuration.in_force(name).map(|found| found.value.clone());
+        let written = configuration.in_force(name).map(|found| found.value.clone());
         let by_default = || defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let known = named.or_else(by_default).and_then(|value| value.parse::<u64>().ok());
+        let known = written.or_else(by_default).and_then(|value| value.parse::<u64>().ok());
         match known.map_or_else(|| as_the_server_reads_it(cluster, name), |value| Ok(Some(value)))? {
             Some(here) if here < there => low.push(format!("{name} is {here} here and {there} on the primary")),
             _ => {}

@@ -120,6 +120,22 @@ fn a_debian_cluster_is_swapped_cut_off_and_rolled_back(sandbox: &Sandbox) {
         streams();
         swap("commit").run().success().expect_changed(true);
     }
+    let fetch = || swap("fetch").arg("--force").run().success();
+    let at_once = || swap("swap").arg("--no-catch-up");
+    fetch();
+    let calls = at_once().calls(sandbox);
+    swap("commit").run().success();
+    let stop = calls.iter().position(|call| call.name == "kill").expect("a stop");
+    let every = if std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some() { 1 } else { 4 };
+    for at in calls[stop..].iter().step_by(every) {
+        fetch();
+        let ended = at_once().hindered(at, "signal=KILL").start().ended();
+        let again = swap("swap").run();
+        let done = again.code() == 3 && again.error().contains("there is no copy to install");
+        assert!(again.code() == 0 || done, "killed at {at:?}: {ended}\n{again}");
+        streams();
+        swap("commit").run().success();
+    }
     let told = swap("status").run().success();
     assert_eq!(told.document["directories"].as_array().map(Vec::len), Some(1), "{told}");
     pg_cluster("stop").run().success();
