@@ -23,8 +23,8 @@ pub fn parts(
     same_system: bool,
     space: Space,
 ) -> Result<Vec<Part>, Failure> {
-    let stamp = places::stamp(SystemTime::now());
     let links = outside::links(&places.data);
+    let stamp = free_stamp(places, &links);
     let staged = |link: &Link| match space {
         // An emptied one is filled where it is; a tablespace may have to leave room for another version's.
         Space::Replace if link.is_wal() => link.location.clone(),
@@ -61,6 +61,14 @@ pub fn parts(
         tablespace(&told.location, told.location.clone());
     }
     Ok(parts)
+}
+
+/// A time that no other copy's parts have in their names.
+fn free_stamp(places: &Places, links: &[Link]) -> String {
+    let now = places::stamp(SystemTime::now());
+    let mut stamps = (1..).map(|number| if number < 2 { now.clone() } else { format!("{now}-{number}") });
+    let is_free = |stamp: &String| links.iter().all(|link| !outside::staged(places, link, stamp).exists());
+    stamps.find(is_free).unwrap_or_default()
 }
 
 /// Which of the primary's tablespaces a copy has where, once it is in place.

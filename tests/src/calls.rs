@@ -66,3 +66,40 @@ impl ToolCommand<'_> {
         self.traced(&["-e", &format!("trace={CHANGES}"), "-e", &inject])
     }
 }
+
+/// A swap that is killed at one call after the other, from its stop of the server on, each time on a new copy. What comes
+/// before the stop is no different from any other swap's.
+pub struct KilledSwaps<'a> {
+    /// Where it happens.
+    pub sandbox: &'a Sandbox,
+    /// Brings a copy.
+    pub fetch: &'a dyn Fn(),
+    /// The swap.
+    pub swap: &'a dyn Fn() -> ToolCommand<'a>,
+    /// Each so-many-th call; all of them with `PG_RUNBOOK_TEST_EVERY_CALL`.
+    pub every: usize,
+}
+
+impl KilledSwaps<'_> {
+    /// `killed` looks at what a kill left, `ended` at what the next swap, which has to work, made of it.
+    #[track_caller]
+    pub fn run(&self, killed: &dyn Fn(usize, &str), ended: &dyn Fn(&str)) {
+        (self.fetch)();
+        let calls = (self.swap)().arg("--no-catch-up").calls(self.sandbox);
+        let stop = calls.iter().position(|call| call.name == "kill").expect("a stop");
+        let every = if std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some() { 1 } else { self.every };
+        let chosen: Vec<&Call> = calls[stop..].iter().step_by(every).collect();
+        assert!(chosen.len() > 5, "too few calls to be true: {calls:?}");
+        for (turn, call) in chosen.into_iter().enumerate() {
+            (self.fetch)();
+            let status = (self.swap)().arg("--no-catch-up").hindered(call, "signal=KILL").start().ended();
+            let told = format!("killed at {call:?}: {status}");
+            killed(turn, &told);
+            let again = (self.swap)().run();
+            // Where only the end of the first run is missing, there is nothing left to install.
+            let done = again.code() == 3 && again.error().contains("there is no copy to install");
+            assert!(again.code() == 0 || done, "{told}\n{again}");
+            ended(&format!("{told}\n{again}"));
+        }
+    }
+}

@@ -32,7 +32,7 @@ mod template;
 
 pub use account::Account;
 pub use account::is_root;
-pub use calls::{Call, has_strace};
+pub use calls::{Call, KilledSwaps, has_strace};
 pub use cluster::{Client, ClusterBuilder, Served, TestCluster, names_below};
 pub use command::{Running, Stdin, ToolCommand};
 pub use corpus::{Example, examples};

@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tests::{
-    Call, Pair, Sandbox, SmallDisk, has_strace, is_root, names_below, on_each_major, on_the_machines_own, pair, skip,
+    Call, KilledSwaps, Pair, Sandbox, SmallDisk, has_strace, is_root, names_below, on_each_major, on_the_machines_own,
+    pair, skip,
 };
 
 on_each_major!(what_lies_elsewhere_keeps_its_place_through_a_swap_and_a_rollback);
@@ -121,20 +122,9 @@ fn a_swap_killed_at_any_call_leaves_each_directory_its_own(sandbox: &Sandbox) {
     }
     let scene = scene(sandbox);
     let pair = &scene.pair;
-    let fetch = || pair.swap("fetch").arg("--force").run().success();
-    let swap = || pair.swap("swap").arg("--no-catch-up");
-    fetch();
-    let calls = swap().calls(sandbox);
-    pair.swap("commit").run().success();
-    // What comes before the stop is no different from any other swap.
-    let stop = calls.iter().position(|call| call.name == "kill").expect("a stop");
-    let every = if std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some() { 1 } else { 4 };
-    let chosen: Vec<&Call> = calls[stop..].iter().step_by(every).collect();
-    assert!(chosen.len() > 5, "too few calls to be true: {calls:?}");
-    for (turn, call) in chosen.into_iter().enumerate() {
-        fetch();
-        let ended = swap().hindered(call, "signal=KILL").start().ended();
-        let told = format!("killed at {call:?}: {ended}");
+    let fetch = || drop(pair.swap("fetch").arg("--force").run().success());
+    let swap = || pair.swap("swap");
+    let killed = |turn: usize, told: &str| {
         if turn % 3 == 2 {
             // Somebody starts what is there: it is whole and a standby, or it does not start.
             let start = pair.standby.tool("start").run();
@@ -142,17 +132,17 @@ fn a_swap_killed_at_any_call_leaves_each_directory_its_own(sandbox: &Sandbox) {
             assert!(start.code() == 0 || refused, "{told}\n{start}");
             assert_ne!(pair.standby.try_sql("SELECT pg_is_in_recovery()").as_deref(), Some("f"), "{told}");
         }
-        let again = pair.swap("swap").run();
-        let done = again.code() == 3 && again.error().contains("there is no copy to install");
-        assert!(again.code() == 0 || done, "{told}\n{again}");
+    };
+    let ended = |told: &str| {
         scene.has_its_places();
         pair.swap("commit").run().success();
-        assert_eq!(scene.others(), 0, "{told}\n{again}");
+        assert_eq!(scene.others(), 0, "{told}");
         let mut left = names_below(&pair.standby.data);
         left.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("pg-runbook")));
         left.retain(|path| !path.ends_with("pg-runbook.installed.json"));
         assert!(left.is_empty(), "{left:?}\n{told}");
-    }
+    };
+    KilledSwaps { sandbox, fetch: &fetch, swap: &swap, every: 4 }.run(&killed, &ended);
 }
 
 fn a_fetch_that_is_broken_off_leaves_nothing_in_the_places(sandbox: &Sandbox) {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tests::{Call, Pair, Sandbox, has_strace, is_root, on_the_machines_own, pair_in, skip};
+use tests::{Call, KilledSwaps, Pair, Sandbox, has_strace, is_root, on_the_machines_own, pair_in, skip};
 
 on_the_machines_own!(
     a_mount_point_is_cloned_rolled_back_and_committed,
@@ -75,32 +75,22 @@ fn a_swap_in_a_mount_point_killed_at_any_call_is_the_old_state_or_the_new_one(sa
     }
     mounted(sandbox, |pair| {
         pair.swap("commit").run().success();
-        let fetch = || pair.swap("fetch").arg("--force").run().success();
-        let swap = || pair.swap("swap").arg("--no-catch-up");
-        fetch();
-        let calls = swap().calls(sandbox);
-        pair.swap("commit").run().success();
-        let stop = calls.iter().position(|call| call.name == "kill").expect("a stop");
-        let every = if std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some() { 1 } else { 7 };
-        let chosen: Vec<&Call> = calls[stop..].iter().step_by(every).collect();
-        assert!(chosen.len() > 10, "too few calls to be true: {calls:?}");
-        for (turn, call) in chosen.into_iter().enumerate() {
-            fetch();
-            let ended = swap().hindered(call, "signal=KILL").start().ended();
-            let told = format!("killed at {call:?}: {ended}");
+        let fetch = || drop(pair.swap("fetch").arg("--force").run().success());
+        let swap = || pair.swap("swap");
+        let killed = |turn: usize, told: &str| {
             if turn % 3 == 2 {
                 // Whole, and a standby; or told what it is.
                 let start = pair.standby.tool("start").run();
                 assert!([0, 3].contains(&start.code()), "{told}\n{start}");
                 assert_ne!(pair.standby.try_sql("SELECT pg_is_in_recovery()").as_deref(), Some("f"), "{told}");
             }
-            let again = pair.swap("swap").run();
-            let done = again.code() == 3 && again.error().contains("there is no copy to install");
-            assert!(again.code() == 0 || done, "{told}\n{again}");
+        };
+        let ended = |told: &str| {
             pair.streams();
             pair.swap("commit").run().success();
-            assert_eq!(ours(pair), [] as [PathBuf; 0], "{told}\n{again}");
-        }
+            assert_eq!(ours(pair), [] as [PathBuf; 0], "{told}");
+        };
+        KilledSwaps { sandbox, fetch: &fetch, swap: &swap, every: 7 }.run(&killed, &ended);
     });
 }
 
