@@ -48,7 +48,7 @@ impl Places {
     }
 
     /// A free name for a copy that is being fetched. Never one that was used before: when a run is killed, the process
-    /// of `pg_basebackup` that receives WAL goes on writing under the old name for some seconds.
+    /// of `pg_basebackup` that receives WAL goes on writing under the old name until the next one ends it.
     #[must_use]
     pub fn next_partial(&self, now: SystemTime) -> PathBuf {
         self.free_name("partial", now)
