@@ -58,7 +58,9 @@ impl Goal {
             return Some(format!("it streams timeline {timeline}, and the primary wrote {}", self.timeline));
         }
         // On another timeline, the old server may have stood where nobody comes by any more.
-        let past = self.past.filter(|past| Some(past.timeline) == timeline)?;
+        let Some(past) = self.past.filter(|past| Some(past.timeline) == timeline) else {
+            return (!replication.settled).then(|| "its walreceiver has only just begun".into());
+        };
         let replayed: Option<Lsn> = replication.replayed.as_deref().and_then(|text| text.parse().ok());
         let behind = replayed.is_none_or(|replayed| replayed < past.replayed);
         behind.then(|| {
@@ -146,6 +148,7 @@ fn without_asking(
         return Ok(Replication {
             status: Some("streaming".into()),
             system_identifier: found,
+            settled: true,
             ..Replication::default()
         });
     }
@@ -219,5 +222,27 @@ pub fn start(
             let said = log.since();
             Err(if said.is_empty() { failure } else { failure.because(format!("the server's log says\n{said}")) })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walreceiver_that_has_only_just_begun_may_yet_be_turned_away() {
+        let just_begun = Replication {
+            status: Some("streaming".into()),
+            timeline: Some(1),
+            replayed: Some("0/4000000".into()),
+            system_identifier: "7".into(),
+            ..Replication::default()
+        };
+        let goal = Goal::system("7");
+        assert_eq!(goal.missing(&just_begun).as_deref(), Some("its walreceiver has only just begun"));
+        assert_eq!(goal.missing(&Replication { settled: true, ..just_begun.clone() }), None);
+        // One that caught up beforehand was not turned away then.
+        let past = Position { timeline: 1, replayed: "0/4000000".parse().expect("a location") };
+        assert_eq!(Goal { past: Some(past), ..goal }.missing(&just_begun), None);
     }
 }

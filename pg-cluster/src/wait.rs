@@ -126,7 +126,8 @@ impl Watch {
             );
         }
         match now.status.as_deref() {
-            Some("streaming") => {}
+            Some("streaming") if now.settled => {}
+            Some("streaming") => return Look::NotYet("its walreceiver has only just begun".into()),
             Some(other) => return Look::NotYet(format!("its walreceiver is {other}, not streaming")),
             None => return Look::NotYet("it does not stream: no walreceiver runs".into()),
         }

@@ -28,6 +28,9 @@ pub struct Replication {
     pub replay_lag_bytes: Option<i64>,
     /// The system identifier of the data.
     pub system_identifier: String,
+    /// Whether the sender went along with it: one that has no longer what is asked for begins, and breaks off at once.
+    #[serde(skip)]
+    pub settled: bool,
 }
 
 /// Why its walreceiver could not do its work the last time, in the log's own words.
@@ -52,7 +55,9 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
         _ => ("NULL::text, NULL::int", "received_lsn"),
     };
     let query = format!(
-        "SELECT status, {host}, received_tli, {received}::text FROM (SELECT 1) one LEFT JOIN pg_stat_wal_receiver ON true"
+        "SELECT status, {host}, received_tli, {received}::text,
+            coalesce({received} > receive_start_lsn OR backend_start < clock_timestamp() - interval '1 s', false)
+        FROM (SELECT 1) one LEFT JOIN pg_stat_wal_receiver ON true LEFT JOIN pg_stat_activity USING (pid)"
     );
     let rows = server.query(&query, &[])?;
     let replay = "SELECT pg_last_wal_replay_lsn()::text, pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint,
@@ -65,6 +70,7 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
         sender_port: row.get(2),
         timeline: row.get(3),
         received: row.get(4),
+        settled: row.get(5),
         replayed: replay.get(0),
         replay_lag_bytes: replay.get::<_, Option<i64>>(1).map(|bytes| bytes.max(0)),
         system_identifier: replay.get(2),
