@@ -95,7 +95,7 @@ fn plan_debian(run: &Run, arguments: &CreateArguments, name: &str) -> Result<Pla
     }
     programs::server(major, "initdb")?;
     let configuration = debian::configuration_root().join(major.to_string()).join(short);
-    let usual = PathBuf::from(format!("/var/lib/postgresql/{major}/{short}"));
+    let usual = debian::usual_data_directory(major, short);
     let port = arguments.port.map_or_else(next_free_port, Ok)?;
     let cluster = Cluster {
         name: Some(short.to_owned()),
@@ -203,7 +203,7 @@ fn refuse_a_taken_port(cluster: &Cluster) -> Result<(), Failure> {
 /// Makes it; gives back the cluster that another run made in the meantime, if one did.
 fn make(run: &mut Run, arguments: &CreateArguments, plan: &Plan) -> Result<Option<Cluster>, Failure> {
     match plan.cluster.layout {
-        Layout::Debian => make_debian(arguments, plan)?,
+        Layout::Debian => make_debian(run, arguments, plan)?,
         Layout::Plain => {
             owner::act_as(&plan.owner)?;
             make_folder(plan)?;
@@ -225,13 +225,15 @@ fn make(run: &mut Run, arguments: &CreateArguments, plan: &Plan) -> Result<Optio
     Ok(None)
 }
 
-fn make_debian(arguments: &CreateArguments, plan: &Plan) -> Result<(), Failure> {
+fn make_debian(run: &Run, arguments: &CreateArguments, plan: &Plan) -> Result<(), Failure> {
     let cluster = &plan.cluster;
     let mut invocation = Invocation::new("/usr/bin/pg_createcluster")
         .args(["--port", &cluster.port.to_string(), "--user", &plan.owner.name, "--encoding", &arguments.encoding])
-        .arg("--datadir")
-        .arg(&cluster.data_directory)
         .as_started();
+    // For a folder that is named to it, it makes the parents root's; its own are the owner's, as a swap needs them.
+    if run.common.pgdata.is_some() {
+        invocation = invocation.arg("--datadir").arg(&cluster.data_directory);
+    }
     if let Some(locale) = &plan.locale {
         invocation = invocation.args(["--locale", locale]);
     }

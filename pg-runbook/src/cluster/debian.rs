@@ -3,6 +3,7 @@
 //! What must always hold: the files are read as `pg_lsclusters` reads them, without its 50 ms of Perl.
 
 use super::{Cluster, Layout, describe, host, owner_of, postmaster, role, system_identifier};
+use crate::configuration::Configuration;
 use crate::failure::Failure;
 use serde_json::Map;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,19 @@ pub fn list() -> Result<Vec<Cluster>, Failure> {
 pub fn find(major: u32, name: &str) -> Result<Option<Cluster>, Failure> {
     let folder = configuration_root().join(major.to_string()).join(name);
     if folder.join("postgresql.conf").exists() { cluster(major, name, &folder).map(Some) } else { Ok(None) }
+}
+
+/// Where `pg_createcluster` puts a cluster's data if it isn't told (`pg_createcluster(8)`, `createcluster.conf`).
+#[must_use]
+pub fn usual_data_directory(major: u32, name: &str) -> PathBuf {
+    let defaults = Configuration::load(Path::new("/etc/postgresql-common/createcluster.conf"), None).ok();
+    let told = defaults.and_then(|defaults| defaults.in_force("data_directory").map(|found| found.value.clone()));
+    PathBuf::from(fill_in(told.as_deref().unwrap_or("/var/lib/postgresql/%v/%c"), major, name))
+}
+
+fn fill_in(pattern: &str, major: u32, name: &str) -> String {
+    let parts = pattern.split("%%").map(|part| part.replace("%v", &major.to_string()).replace("%c", name));
+    parts.collect::<Vec<_>>().join("%")
 }
 
 /// What start.conf says: `auto`, `manual` or `disabled`.
@@ -93,4 +107,15 @@ fn cluster(major: u32, name: &str, folder: &Path) -> Result<Cluster, Failure> {
 fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.flatten().filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_data_directory_is_filled_in_as_pg_createcluster_does() {
+        assert_eq!(fill_in("/var/lib/postgresql/%v/%c", 17, "replica"), "/var/lib/postgresql/17/replica");
+        assert_eq!(fill_in("/data/100%%c/%c-%v", 15, "main"), "/data/100%c/main-15");
+    }
 }
