@@ -16,6 +16,7 @@ mod dice;
 mod disk;
 mod document;
 mod ground;
+pub mod hosts;
 mod knock;
 mod login;
 pub mod lossless;

@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod fuzz;
 mod ground;
+mod image;
 mod materials;
 mod shell;
 mod test;
@@ -34,6 +35,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Read files of ever new bytes, until one is lost (needs cargo-fuzz and a nightly toolchain)
     Fuzz(fuzz::Arguments),
+    /// Build the images that the end-to-end tests make their hosts of
+    Image(image::Arguments),
     /// Make the JSON Schema, man pages and completions
     Docs(docs::Arguments),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
+        Chore::Image(arguments) => image::run(&arguments),
         Chore::Docs(arguments) => docs::run(&arguments),
     };
     match result {

@@ -1,0 +1,19 @@
+//! Hosts of their own for a scenario: containers with systemd as their init, on a private network, under names.
+//!
+//! What must always hold: containers, volumes and networks carry a label that names the process that made them, and
+//! never outlive it: it removes them at its end, and where it was killed, the next run does.
+
+mod docker;
+mod files;
+mod host;
+mod image;
+mod network;
+mod ssh;
+mod story;
+mod watcher;
+
+pub use docker::Docker;
+pub use host::Host;
+pub use image::{HostImage, SUITES, Suite};
+pub use network::{Hosts, KEEP, Protocols, with_hosts, with_hosts_on};
+pub use watcher::Watcher;

@@ -1,0 +1,281 @@
+//! One host: it boots, runs what it is told, is cut off, limited, filled, rebooted and killed.
+//!
+//! What must always hold: what ran on it and what that said is told where its scenario fails; what is secret goes to it
+//! through a file.
+
+use crate::command::binary;
+use crate::hosts::docker::{Docker, KEPT, LABEL, Maker};
+use crate::hosts::image::{HostImage, Suite};
+use crate::hosts::network::{Hosts, KEEP, Protocols};
+use crate::outcome::Outcome;
+use crate::patience::wait_for;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Mutex;
+use std::time::Duration;
+use testcontainers::bollard::models::{Mount as Volume, MountType};
+use testcontainers::core::{CgroupnsMode, CmdWaitFor, ExecCommand, Mount};
+use testcontainers::runners::SyncRunner;
+use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
+
+const TOOLS: [&str; 5] = ["pg-role", "pg-conf", "pg-cluster", "pg-pass", "pg-basebackup-swap"];
+
+/// Longer than anything that ends well.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A host that is not started yet.
+#[derive(Debug)]
+pub struct HostBuilder<'a> {
+    hosts: &'a Hosts,
+    name: String,
+    small_disk: Option<String>,
+}
+
+impl<'a> HostBuilder<'a> {
+    pub(super) fn new(hosts: &'a Hosts, name: &str) -> Self {
+        Self { hosts, name: name.to_owned(), small_disk: None }
+    }
+
+    /// `/var/lib/postgresql` is on a file system of its own, of this size (`300m`); it is empty after a reboot.
+    #[must_use]
+    pub fn with_small_disk(mut self, size: &str) -> Self {
+        self.small_disk = Some(size.to_owned());
+        self
+    }
+
+    /// Boots it.
+    #[track_caller]
+    pub fn boot(self) -> Host {
+        let host = self.start();
+        host.wait_until_up();
+        host
+    }
+
+    #[track_caller]
+    pub(super) fn start(self) -> Host {
+        let (address, address6) = self.hosts.next_addresses();
+        let (name, network) = (self.name.clone(), self.hosts.network().to_owned());
+        let suite = self.hosts.suite;
+        let container = self.request().start().unwrap_or_else(|error| panic!("start the host {name}: {error}"));
+        // testcontainers gives neither fixed addresses nor a second name; both stay over a reboot.
+        let moved = Docker::run(&["network", "disconnect", &network, container.id()]).and_then(|_| {
+            let id = container.id();
+            let mut words = vec!["network", "connect", "--alias", &name, "--ip", &address];
+            if self.hosts.protocols == Protocols::Both {
+                words.extend(["--ip6", &address6]);
+            }
+            words.extend([network.as_str(), id]);
+            Docker::run(&words)
+        });
+        moved.unwrap_or_else(|trouble| panic!("{trouble}"));
+        Host { name, address, address6, suite, container: Some(container), told: Mutex::default() }
+    }
+
+    fn request(&self) -> ContainerRequest<GenericImage> {
+        let maker = if std::env::var_os(KEEP).is_some() { KEPT.to_owned() } else { Maker::this() };
+        let image = HostImage::of(self.hosts.suite);
+        let small = self.small_disk.clone();
+        let mut request = GenericImage::new(HostImage::repository(), &image.tag())
+            .with_cmd(["/sbin/init"])
+            .with_network(self.hosts.network())
+            .with_hostname(&self.name)
+            .with_label(LABEL, maker)
+            .with_env_var("container", "docker")
+            .with_cap_add("SYS_ADMIN")
+            .with_cap_add("NET_ADMIN")
+            .with_security_opt("seccomp=unconfined")
+            .with_security_opt("apparmor=unconfined")
+            .with_cgroupns_mode(CgroupnsMode::Host)
+            .with_mount(Mount::bind_mount("/sys/fs/cgroup", "/sys/fs/cgroup"))
+            .with_mount(Mount::bind_mount(self.hosts.exchange().to_string_lossy(), "/exchange"));
+        for tool in TOOLS {
+            let path = binary(tool);
+            assert!(path.exists(), "{path:?} is not built: cargo build --workspace");
+            request = request.with_mount(Mount::bind_mount(path.to_string_lossy(), format!("/usr/local/bin/{tool}")));
+        }
+        request.with_host_config_modifier(move |config| {
+            let mut memory = vec![("/run".to_owned(), String::new()), ("/tmp".to_owned(), "exec".to_owned())];
+            match &small {
+                Some(size) => memory.push(("/var/lib/postgresql".into(), format!("size={size},mode=755"))),
+                // Not in the container's layer: data directories are to lie on a file system as hosts have it.
+                None => config.mounts.get_or_insert_default().push(Volume {
+                    target: Some("/var/lib/postgresql".into()),
+                    typ: Some(MountType::VOLUME),
+                    ..Volume::default()
+                }),
+            }
+            config.tmpfs = Some(memory.into_iter().collect());
+        })
+    }
+}
+
+/// A host.
+#[derive(Debug)]
+pub struct Host {
+    /// Its name, for the others too.
+    pub name: String,
+    /// Its IPv4 address.
+    pub address: String,
+    /// Its IPv6 address, where its network has such.
+    pub address6: String,
+    /// What it runs.
+    pub suite: Suite,
+    container: Option<Container<GenericImage>>,
+    told: Mutex<Vec<String>>,
+}
+
+impl Host {
+    /// Runs a shell's script as root, the way an administrator's session does; stdin is `/dev/null`.
+    #[track_caller]
+    pub fn run(&self, script: &str) -> Outcome {
+        self.run_as("root", script)
+    }
+
+    /// The same as one of its users.
+    #[track_caller]
+    pub fn run_as(&self, user: &str, script: &str) -> Outcome {
+        let limit = LIMIT.as_secs().to_string();
+        let session = ["timeout", "--kill-after=5", &limit, "runuser", "--login", user, "--command", script];
+        let (status, stdout, stderr) = self.exec(&session);
+        let shown = format!("{user}@{}: {script}", self.name);
+        self.told.lock().expect("what was told").push(format!("$ {shown}\n{status}\n{stdout}{stderr}"));
+        Outcome::new(shown, status, stdout, stderr)
+    }
+
+    /// What a script prints that has to succeed.
+    #[track_caller]
+    pub fn says(&self, script: &str) -> String {
+        let outcome = self.run(script);
+        assert_eq!(outcome.code(), 0, "{outcome}");
+        outcome.stdout.trim_end().to_owned()
+    }
+
+    fn exec(&self, words: &[&str]) -> (ExitStatus, String, String) {
+        let container = self.container.as_ref().expect("its container");
+        let command = ExecCommand::new(words.iter().copied()).with_cmd_ready_condition(CmdWaitFor::Nothing);
+        let trouble = |error| panic!("run {words:?} on {}: {error}", self.name);
+        let mut running = container.exec(command).unwrap_or_else(trouble);
+        // Both streams end with the command, or with what it left running.
+        let stdout = running.stdout_to_vec().unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        let stderr = running.stderr_to_vec().unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        let mut code = None;
+        wait_for("the exit code of a command that closed its output", LIMIT, || {
+            code = running.exit_code().ok().flatten();
+            code.is_some()
+        });
+        let code = i32::try_from(code.unwrap_or_default()).unwrap_or(-1);
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (ExitStatus::from_raw(code << 8), text(stdout), text(stderr))
+    }
+
+    /// All that ran on it so far, and what that said.
+    pub fn told(&self) -> String {
+        self.told.lock().expect("what was told").join("\n")
+    }
+
+    /// Waits until systemd has started what belongs to a boot.
+    #[track_caller]
+    pub fn wait_until_up(&self) {
+        let mut state = String::new();
+        wait_for(&format!("the host {} to be up", self.name), Duration::from_secs(60), || {
+            let (_, said, trouble) = self.exec(&["systemctl", "is-system-running"]);
+            state = format!("{}{}", said.trim(), trouble.trim());
+            ["running", "degraded"].contains(&state.as_str())
+        });
+        assert_eq!(state, "running", "{}", self.says("systemctl --failed"));
+    }
+
+    /// Shuts it down in order, and boots it again.
+    #[track_caller]
+    pub fn reboot(&self) {
+        self.run("systemctl poweroff --no-block");
+        let container = self.container.as_ref().expect("its container");
+        wait_for(&format!("the host {} to be down", self.name), Duration::from_secs(60), || {
+            !container.is_running().expect("ask whether it runs")
+        });
+        container.start().expect("start it again");
+        self.wait_until_up();
+    }
+
+    /// All its processes are killed at once, and it boots again.
+    #[track_caller]
+    pub fn lose_power(&self) {
+        let container = self.container.as_ref().expect("its container");
+        Docker::run(&["kill", container.id()]).expect("kill it");
+        wait_for(&format!("the host {} to be down", self.name), Duration::from_secs(60), || {
+            !container.is_running().expect("ask whether it runs")
+        });
+        container.start().expect("start it again");
+        self.wait_until_up();
+    }
+
+    /// From now on nothing comes through, and nobody is told.
+    #[track_caller]
+    pub fn cut(&self) {
+        let hook = |name: &str, way: &str| {
+            format!("chain {name} {{ type filter hook {name} priority -300; {way} != lo drop; }}")
+        };
+        let rules = format!("table inet cut {{ {} {} }}", hook("input", "iifname"), hook("output", "oifname"));
+        self.says(&format!("nft '{rules}'"));
+    }
+
+    /// The network is there again.
+    #[track_caller]
+    pub fn heal(&self) {
+        self.says("nft delete table inet cut");
+    }
+
+    /// What it sends goes out no faster than this (`20mbit`).
+    #[track_caller]
+    pub fn limit_bandwidth(&self, rate: &str) {
+        let device = format!("$(ip -o addr show to {} | cut -d ' ' -f 2)", self.address);
+        self.says(&format!("tc qdisc replace dev {device} root tbf rate {rate} burst 64kb latency 400ms"));
+    }
+
+    /// Fills the file system of a folder, but for so many bytes.
+    #[track_caller]
+    pub fn fill(&self, folder: &str, leave_bytes: u64) {
+        self.says(&format!(
+            "free=$(df --output=avail -B1 {folder} | tail -1); fallocate -l $((free - {leave_bytes})) {folder}/filler"
+        ));
+    }
+
+    /// Debian's own first cluster, as its package makes it, running; `VERSION/main`.
+    #[track_caller]
+    pub fn main_cluster(&self) -> String {
+        self.says(&format!("pg_createcluster {} main --start >/dev/null", self.suite.major));
+        format!("{}/main", self.suite.major)
+    }
+
+    /// What a cluster's superuser is told, asked over its socket.
+    #[track_caller]
+    pub fn sql(&self, port: u16, query: &str) -> String {
+        let quoted = query.replace('\'', r"'\''");
+        self.says(&format!("cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -p {port} -c '{quoted}'"))
+    }
+
+    /// The same, where it may fail: nothing then.
+    pub fn try_sql(&self, port: u16, query: &str) -> Option<String> {
+        let quoted = query.replace('\'', r"'\''");
+        let command = format!("cd / && runuser -u postgres -- psql -XAtq -p {port} -c '{quoted}'");
+        let (status, said, _) = self.exec(&["bash", "-c", &command]);
+        status.success().then(|| said.trim_end().to_owned())
+    }
+
+    pub(super) fn tells(&self, script: &str) -> String {
+        let (_, stdout, stderr) = self.exec(&["bash", "-c", script]);
+        format!("{stdout}{stderr}")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.tell_its_story();
+        if std::env::var_os(KEEP).is_some() {
+            std::mem::forget(self.container.take());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The runbook on two hosts and more: systemd, Debian's clusters, a network in between.
+
+mod pipeline;

@@ -1,0 +1,65 @@
+//! `cargo xtask image`: the images that the end-to-end tests make their hosts of.
+//!
+//! What must always hold: an image that is there is not built again.
+
+use crate::shell;
+use tests::hosts::{Docker, HostImage, SUITES};
+
+/// Which images.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Build again what is there already, with the suite's newest packages
+    #[arg(long)]
+    fresh: bool,
+    /// Only this suite of Debian
+    #[arg(long, value_name = "SUITE", value_parser = SUITES.map(|suite| suite.name))]
+    suite: Option<String>,
+}
+
+/// Builds what is missing.
+pub fn run(arguments: &Arguments) -> Result<(), String> {
+    install_the_engine()?;
+    Docker::answers()?;
+    let wanted = |name: &str| arguments.suite.as_ref().is_none_or(|suite| suite == name);
+    for suite in SUITES.into_iter().filter(|suite| wanted(suite.name)) {
+        let image = HostImage::of(suite);
+        if image.exists() && !arguments.fresh {
+            println!("{} is there", image.name());
+        } else {
+            install_mmdebstrap()?;
+            image.build()?;
+        }
+        image.prune()?;
+    }
+    Ok(())
+}
+
+/// As root on Debian; and that is said first.
+fn install_the_engine() -> Result<(), String> {
+    if Docker::answers().is_ok() || !tests::is_root() || !shell::exists("apt-get") {
+        return Ok(());
+    }
+    if !shell::exists("docker") {
+        println!("installing docker.io: the scenarios on hosts need a container engine");
+        install("docker.io")?;
+    }
+    if Docker::answers().is_err() {
+        println!("no container engine answers; starting it");
+        shell::run("service docker start")?;
+    }
+    Ok(())
+}
+
+fn install_mmdebstrap() -> Result<(), String> {
+    if shell::exists("mmdebstrap") || !tests::is_root() || !shell::exists("apt-get") {
+        return Ok(());
+    }
+    println!("installing mmdebstrap, for where no registry can be reached");
+    install("mmdebstrap")
+}
+
+fn install(package: &str) -> Result<(), String> {
+    let done = shell::run("apt-get -qq update")?
+        && shell::run(&format!("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y {package}"))?;
+    if done { Ok(()) } else { Err(format!("{package} could not be installed")) }
+}
