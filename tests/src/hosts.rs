@@ -12,7 +12,7 @@ mod ssh;
 mod story;
 mod watcher;
 
-pub use docker::Docker;
+pub use docker::{Docker, LABEL};
 pub use host::Host;
 pub use image::{HostImage, SUITES, Suite};
 pub use network::{Hosts, KEEP, Protocols, with_hosts, with_hosts_on};

@@ -51,7 +51,7 @@ fn all_commands() -> Vec<String> {
 
 /// The words of a command as the shell makes them; a quoted word has no blanks in README.
 fn words(command: &str) -> Vec<String> {
-    command.split_whitespace().map(|word| word.replace('\'', "")).collect()
+    command.split_whitespace().map(|word| word.replace(['\'', '\\'], "")).collect()
 }
 
 fn parse(command: &str) -> Result<(), clap::Error> {

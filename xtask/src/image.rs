@@ -6,7 +6,7 @@ use crate::shell;
 use tests::hosts::{Docker, HostImage, SUITES};
 
 /// Which images.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Arguments {
     /// Build again what is there already, with the suite's newest packages
     #[arg(long)]

@@ -6,6 +6,7 @@
 use crate::shell::{self, command, run_and_keep};
 use crate::verdict::Verdict;
 use std::process::ExitCode;
+use tests::hosts::{Docker, KEEP};
 use tests::{Servers, Wanted};
 
 /// What to run.
@@ -17,6 +18,9 @@ pub struct Arguments {
     /// Only list the tests
     #[arg(long)]
     list: bool,
+    /// A scenario on hosts that fails keeps its containers, to be looked at; the next run without this removes them
+    #[arg(long)]
+    keep: bool,
 }
 
 /// Runs it; exit 1 on any failure.
@@ -34,6 +38,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 fn everything(arguments: &Arguments) -> Result<bool, String> {
     set_up()?;
+    if !arguments.keep {
+        Docker::remove_what_was_kept();
+    }
     let mut verdict = Verdict::default();
     if arguments.only.is_none() {
         check_form(&mut verdict)?;
@@ -44,6 +51,7 @@ fn everything(arguments: &Arguments) -> Result<bool, String> {
         check_dependencies(&mut verdict)?;
     }
     tests::sweep();
+    Docker::reap();
     Ok(close(&verdict))
 }
 
@@ -76,6 +84,10 @@ fn set_up() -> Result<(), String> {
         shell::run("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y strace")?;
     }
     println!("PostgreSQL servers: {}", Servers::find().describe());
+    // Each scenario on hosts says for itself that it could not run; in CI it fails.
+    if let Err(trouble) = crate::image::run(&crate::image::Arguments::default()) {
+        println!("no hosts for end-to-end scenarios: {trouble}");
+    }
     Ok(())
 }
 
@@ -98,6 +110,9 @@ fn run_tests(verdict: &mut Verdict, arguments: &Arguments) -> Result<(), String>
     let mut test = |name: &str, words: &str| -> Result<(), String> {
         let mut command = command(words);
         command.env(tests::SKIPPED_FILE, skipped.path());
+        if arguments.keep {
+            command.env(KEEP, "1");
+        }
         command.env("NEXTEST_TEST_THREADS", &threads).env("RUST_TEST_THREADS", &threads);
         let said = run_and_keep(words, command)?;
         verdict.add_run(name, said.success, &said.lines);

@@ -39,19 +39,28 @@ impl Docker {
 
     /// Removes containers (with their volumes) and networks whose maker is gone.
     pub fn reap() {
-        for (kind, remove) in [("container", ["rm", "--force", "--volumes"]), ("network", ["network", "rm", ""])] {
-            let all: &[&str] = if kind == "container" { &["--all"] } else { &[] };
-            let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
-            let filter = format!("label={LABEL}");
-            let words = [&[kind, "ls"], all, &["--filter", &filter, "--format", &format]].concat();
-            for line in Self::run(&words).unwrap_or_default().lines() {
-                let Some((id, maker)) = line.split_once(' ') else { continue };
-                if !Maker::lives(maker) {
-                    let words: Vec<&str> = remove.iter().copied().filter(|word| !word.is_empty()).chain([id]).collect();
-                    // Another run may reap it at the same time.
-                    let _ = Self::run(&words);
-                }
-            }
+        remove_where(|maker| maker != KEPT && !Maker::lives(maker));
+    }
+
+    /// Removes those that failed scenarios kept.
+    pub fn remove_what_was_kept() {
+        remove_where(|maker| maker == KEPT);
+    }
+}
+
+/// Containers first: a network that is in use stays.
+fn remove_where(unwanted: impl Fn(&str) -> bool) {
+    let kinds: [(&[&str], &[&str]); 2] = [
+        (&["container", "ls", "--all"], &["container", "rm", "--force", "--volumes"]),
+        (&["network", "ls"], &["network", "rm"]),
+    ];
+    let (filter, format) = (format!("label={LABEL}"), format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}"));
+    for (list, remove) in kinds {
+        let found = Docker::run(&[list, &["--filter", &filter, "--format", &format]].concat()).unwrap_or_default();
+        let found = found.lines().filter_map(|line| line.split_once(' '));
+        for (id, _) in found.filter(|(_, maker)| unwanted(maker)) {
+            // Another run may remove it at the same time.
+            let _ = Docker::run(&[remove, &[id]].concat());
         }
     }
 }
@@ -67,7 +76,7 @@ impl Maker {
     }
 
     fn lives(maker: &str) -> bool {
-        let Some((process, start)) = maker.split_once('-') else { return maker == KEPT };
+        let Some((process, start)) = maker.split_once('-') else { return false };
         process.parse().ok().and_then(started).is_some_and(|started| started == start)
     }
 }
@@ -91,6 +100,5 @@ mod tests {
         assert!(Maker::lives(&own));
         assert!(!Maker::lives(&format!("{own}0")), "another process with its number");
         assert!(!Maker::lives("4194305-1"), "a number that no process has");
-        assert!(Maker::lives(KEPT));
     }
 }

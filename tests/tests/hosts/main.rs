@@ -1,3 +1,4 @@
 //! The runbook on two hosts and more: systemd, Debian's clusters, a network in between.
 
+mod left_behind;
 mod pipeline;

@@ -6,17 +6,14 @@ use tests::{Outcome, on_each_suite, wait_for};
 
 on_each_suite!(one_pipeline_over_ssh_makes_a_standby_and_a_second_run_changes_nothing);
 
+/// README's own words, but for the standby's address and version.
 fn pipeline(work: &Host, standby: &Host) -> Outcome {
-    let (major, address) = (standby.suite.major, &standby.address);
-    work.run(&format!(
-        "ssh db1 'pg-role ensure replicator --password-file /root/s \
-           | pg-conf set wal_level=replica wal_keep_size=8GB wal_compression=on \"listen_addresses=*\" \
-           | pg-conf allow replicator --from {address} \
-           | pg-cluster restart | pg-cluster advertise --host db1' \
-         | ssh db2 'pg-pass set --input - --password-file /root/s | pg-pass check \
-           | pg-cluster create {major}/replica -p 5434 | pg-conf match \
-           | pg-basebackup-swap run | pg-cluster start | pg-cluster wait --for streaming'"
-    ))
+    let readme = include_str!("../../../README.md");
+    let block = readme.split("```").find(|text| text.contains("ssh db1")).expect("README's pipeline");
+    let words = block.trim_start_matches("sh\n");
+    let (address, cluster) = ("192.0.2.7", "17/replica");
+    assert!(words.contains(address) && words.contains(cluster), "{words}");
+    work.run(&words.replace(address, &standby.address).replace(cluster, &format!("{}/replica", standby.suite.major)))
 }
 
 fn one_pipeline_over_ssh_makes_a_standby_and_a_second_run_changes_nothing(hosts: &Hosts) {
