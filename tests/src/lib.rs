@@ -49,7 +49,7 @@ pub use pair::{Pair, pair, pair_in};
 pub use patience::wait_for;
 pub use proxy::Proxy;
 pub use sandbox::{Sandbox, sweep};
-pub use servers::{Missing, Server, Servers, Wanted, psql};
+pub use servers::{Missing, Server, Servers, Wanted, Wheel, psql, to_fetch};
 pub use skipped::{SKIPPED_FILE, skip};
 
 /// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.
@@ -69,23 +69,49 @@ pub fn with_server_on(ground: Ground, wanted: Wanted, scenario: fn(&Sandbox)) {
     }
 }
 
-/// Makes tests of scenarios (`fn(&Sandbox)`), one for each major that is expected.
+/// Makes tests of scenarios (`fn(&Sandbox)`) for three majors that differ most: with recovery.conf, with signal files and
+/// without manifests, and the machine's own.
 #[macro_export]
 macro_rules! on_each_major {
     ($($scenario:ident),* $(,)?) => {$(
         mod $scenario {
-            #[test]
-            fn on_10() {
-                $crate::with_server($crate::Wanted::Major(10), super::$scenario);
-            }
-            #[test]
-            fn on_12() {
-                $crate::with_server($crate::Wanted::Major(12), super::$scenario);
-            }
+            $crate::on_majors!($scenario: on_10 10, on_12 12);
             #[test]
             fn on_the_machines_own() {
                 $crate::with_server($crate::Wanted::Local, super::$scenario);
             }
+        }
+    )*};
+}
+
+/// Makes tests of the scenarios that carry the whole runbook, for all majors that there are and one that isn't yet.
+#[macro_export]
+macro_rules! on_every_major {
+    ($($scenario:ident),* $(,)?) => {$(
+        mod $scenario {
+            $crate::on_majors!(
+                $scenario: on_10 10, on_11 11, on_12 12, on_13 13, on_14 14, on_16 16, on_17 17, on_18 18
+            );
+            #[test]
+            fn on_the_machines_own() {
+                $crate::with_server($crate::Wanted::Local, super::$scenario);
+            }
+            #[test]
+            fn on_a_faked_19() {
+                $crate::with_server($crate::Wanted::Unknown, super::$scenario);
+            }
+        }
+    )*};
+}
+
+/// A test of a scenario for each of these majors.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! on_majors {
+    ($scenario:ident: $($name:ident $major:literal),*) => {$(
+        #[test]
+        fn $name() {
+            $crate::with_server($crate::Wanted::Major($major), super::$scenario);
         }
     )*};
 }

