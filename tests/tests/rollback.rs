@@ -4,9 +4,9 @@
 
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use tests::{Pair, Sandbox, on_each_major, on_the_machines_own, pair};
+use tests::{Pair, Sandbox, on_every_major, on_the_machines_own, pair};
 
-on_each_major!(a_rollback_puts_the_old_directory_back_and_a_second_one_changes_nothing);
+on_every_major!(a_rollback_puts_the_old_directory_back_a_second_changes_nothing_and_a_commit_ends_it);
 on_the_machines_own!(
     what_a_rollback_must_not_put_back_is_refused,
     a_rollback_that_does_not_start_leaves_the_present_directory_serving,
@@ -30,7 +30,7 @@ fn swapped(pair: &Pair<'_>) -> u64 {
     old
 }
 
-fn a_rollback_puts_the_old_directory_back_and_a_second_one_changes_nothing(sandbox: &Sandbox) {
+fn a_rollback_puts_the_old_directory_back_a_second_changes_nothing_and_a_commit_ends_it(sandbox: &Sandbox) {
     let pair = pair(sandbox);
     let old = swapped(&pair);
     let new = inode(&pair.standby.data);
@@ -57,6 +57,9 @@ fn a_rollback_puts_the_old_directory_back_and_a_second_one_changes_nothing(sandb
     pair.swap("rollback").run().success().expect_changed(true);
     assert_eq!(inode(&pair.standby.data), old);
     pair.streams();
+    pair.swap("commit").run().success().expect_changed(true);
+    assert!(pair.beside("previous").is_empty() && pair.beside("rolled-back").is_empty());
+    pair.swap("commit").run().success().expect_changed(false);
 }
 
 fn what_a_rollback_must_not_put_back_is_refused(sandbox: &Sandbox) {

@@ -3,8 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
 use serde_json::{Value, json};
-use tests::{Outcome, Sandbox, TestCluster, on_each_major, on_the_machines_own};
+use tests::{Outcome, Sandbox, TestCluster, on_each_major, on_every_major, on_the_machines_own};
 
+on_every_major!(promote_ends_recovery_once);
 on_each_major!(
     each_verb_changes_something_the_first_time_only,
     restart_by_hand_always_restarts,
@@ -13,7 +14,6 @@ on_each_major!(
     reload_of_a_broken_file_fails_and_names_file_and_line,
     reload_of_a_broken_hba_rule_fails_and_names_file_and_line,
     a_start_that_fails_tells_the_servers_own_words,
-    promote_ends_recovery_once,
     waits_until_a_slow_start_accepts_connections,
     a_second_start_joins_one_that_is_under_way,
     status_tells_state_role_and_address,

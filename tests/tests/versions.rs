@@ -2,12 +2,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
-use tests::{Outcome, Sandbox, TestCluster, ToolCommand, on_each_major};
+use tests::{Outcome, Sandbox, TestCluster, ToolCommand, on_every_major};
 
-on_each_major!(
+on_every_major!(
     segments_are_as_large_as_the_clusters_own,
     wal_kept_for_standbys_follows_the_version,
     settings_that_came_or_went_are_explained_as_the_server_has_them,
+    a_cluster_of_any_major_is_listed_and_asked_and_its_configuration_checked,
 );
 
 fn set<'a>(cluster: &'a TestCluster, settings: &[&str]) -> ToolCommand<'a> {
@@ -66,7 +67,29 @@ fn settings_that_came_or_went_are_explained_as_the_server_has_them(sandbox: &San
     }
     let told = set(&cluster, &["checkpoint_segments=64"]).run().expect_code(2).expect_error("went with PostgreSQL 9.5");
     told.expect_hint("pg-conf get max_wal_size");
-    set(&cluster, &["idle_replication_slot_timeout=1d"]).run().expect_code(2).expect_error("came with PostgreSQL 18");
+    let newest = set(&cluster, &["idle_replication_slot_timeout=1d"]).run();
+    if major < 18 {
+        newest.expect_code(2).expect_error("came with PostgreSQL 18");
+    } else {
+        newest.success().expect_changed(true);
+    }
     cluster.append("postgresql.conf", "checkpoint_segments = 64\n");
     cluster.other_tool("pg-conf", "check").run().expect_code(1).expect_error("went with PostgreSQL 9.5");
+}
+
+fn a_cluster_of_any_major_is_listed_and_asked_and_its_configuration_checked(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let (major, version) = (sandbox.server.major, cluster.sql("SHOW server_version"));
+    let told = cluster.tool("status").run().success();
+    let told = told.typed().cluster.expect("a cluster");
+    assert_eq!((told.major, told.role.as_deref()), (major, Some("primary")));
+    assert_eq!(told.version.as_deref(), version.split(' ').next());
+    let listed = sandbox.tool("pg-cluster").arg("list").run().success();
+    let clusters = listed.document["clusters"].as_array().unwrap_or_else(|| panic!("no list\n{listed}"));
+    let data = cluster.data.display().to_string();
+    let found = clusters.iter().find(|one| one["data_directory"] == data.as_str());
+    assert_eq!(found.map(|one| &one["major"]), Some(&serde_json::json!(major)), "{listed}");
+    cluster.other_tool("pg-conf", "check").run().success();
+    let got = cluster.other_tool("pg-conf", "get").arg("work_mem").run().success();
+    assert_eq!(got.document["settings"][0]["running"].as_str(), Some(cluster.sql("SHOW work_mem").as_str()), "{got}");
 }

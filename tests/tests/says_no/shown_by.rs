@@ -82,7 +82,10 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         "a version whose programs are missing",
         &["making_and_dropping::create_of_a_version_without_programs_says_how_to_get_them"],
     ),
-    ("a standby below its primary's bounds", &["runbook::the_wikis_standby_starts_only_with_the_primarys_bounds"]),
+    (
+        "a standby below its primary's bounds",
+        &["runbook::the_wikis_standby_starts_only_with_the_primarys_bounds_on_10"],
+    ),
     ("the same, while the standby runs", &["reclone::a_running_standby_below_the_bounds_is_refused"]),
     (
         "a cluster that runs, or holds user data",
