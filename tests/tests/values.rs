@@ -17,10 +17,10 @@ fn restart(sandbox: &Sandbox, after: &Outcome) -> Outcome {
 
 fn two_spellings_of_one_value_are_one_value(sandbox: &Sandbox) {
     let cluster = sandbox.cluster("primary").start();
-    let first = set(&cluster, &["effective_cache_size=8GB", "log_connections=on", "checkpoint_timeout=10min"]);
+    let first = set(&cluster, &["effective_cache_size=8GB", "log_disconnections=on", "checkpoint_timeout=10min"]);
     restart(sandbox, &first.run().success().expect_changed(true)).success();
     let before = cluster.fingerprint();
-    let spelled = ["effective_cache_size=8192MB", "log_connections=on", "checkpoint_timeout=600s"];
+    let spelled = ["effective_cache_size=8192MB", "log_disconnections=on", "checkpoint_timeout=600s"];
     let again = set(&cluster, &spelled).run().success().expect_changed(false);
     assert_eq!(again.typed().needs.level, "none", "{again}");
     let again = set(&cluster, &["Effective_Cache_Size = 8GB", "checkpoint_timeout='600'"]).run();
@@ -34,7 +34,7 @@ effective_cache_size = 1048576
 work_mem = 1536kB
 checkpoint_timeout = 90
 random_page_cost = 4.0
-log_connections = on
+log_disconnections = on
 wal_level = replica
 unix_socket_permissions = 0777
 listen_addresses = 'localhost'
@@ -52,9 +52,9 @@ const EQUAL: [&str; 17] = [
     "checkpoint_timeout=90000ms",
     "random_page_cost=4",
     "random_page_cost=0.4e1",
-    "log_connections=YES",
-    "log_connections=1",
-    "log_connections=t",
+    "log_disconnections=YES",
+    "log_disconnections=1",
+    "log_disconnections=t",
     "wal_level=REPLICA",
     "wal_level=hot_standby",
     "unix_socket_permissions=511",
@@ -83,7 +83,8 @@ fn values_are_equal_where_the_server_finds_them_equal(sandbox: &Sandbox) {
     if fractions.is_empty() {
         set(&cluster, &["work_mem=1.5MB"]).run().expect_code(2).expect_error("work_mem");
     }
-    for other in ["shared_buffers=2049", "effective_cache_size=8193MB", "random_page_cost=4.01", "log_connections=n"] {
+    for other in ["shared_buffers=2049", "effective_cache_size=8193MB", "random_page_cost=4.01", "log_disconnections=n"]
+    {
         set(&cluster, &["--check", other]).run().success().expect_changed(true);
     }
     // Case is part of a string.
