@@ -154,28 +154,26 @@ impl Primary {
         Ok(Self { walsender: Walsender::new(target)?, told: None })
     }
 
-    /// Where it was at most [`ASKED_EVERY`] ago, where it says so.
-    fn location(&mut self) -> Option<Lsn> {
-        if self.told.as_ref().is_none_or(|(at, _)| at.elapsed() >= ASKED_EVERY) {
-            let asked = self.walsender.identify().and_then(|found| {
-                found
-                    .location
-                    .parse()
-                    .map_err(|why: String| Failure::failed("ask the primary how far it is").because(why))
-            });
-            self.told = Some((Instant::now(), asked));
+    /// Where it was at most [`ASKED_EVERY`] ago, or why it doesn't say.
+    fn location(&mut self) -> Result<Lsn, Failure> {
+        if let Some((at, told)) = &self.told
+            && at.elapsed() < ASKED_EVERY
+        {
+            return told.clone();
         }
-        self.told.as_ref().and_then(|(_, told)| told.clone().ok())
+        let told = self.walsender.identify().and_then(|found| {
+            found.location.parse().map_err(|why: String| Failure::failed("ask the primary how far it is").because(why))
+        });
+        self.told = Some((Instant::now(), told.clone()));
+        told
     }
 
     /// What libpq itself says tells more than that nothing streams.
     fn explain(&mut self, failure: Failure) -> Failure {
         self.told = None;
-        self.location();
-        match self.told.take() {
-            Some((_, Err(why))) => Failure { hint: why.hint.clone(), ..failure.because(why.to_string()) },
-            _ => failure,
-        }
+        let Err(why) = self.location() else { return failure };
+        let code = if why.code == Code::GaveUp { why.code } else { failure.code };
+        Failure { code, hint: why.hint.clone(), ..failure.because(why.to_string()) }
     }
 
     /// How far it is ahead of what was replayed; `None` where nothing streams.
@@ -185,7 +183,12 @@ impl Primary {
             return None;
         }
         let replayed = lsn(&replication.replayed)?;
-        let goal = self.location().or_else(|| lsn(&replication.received))?;
+        let goal = match self.location() {
+            Ok(location) => location,
+            // A walreceiver takes a minute to notice that nobody is there any more, and all that it has is little.
+            Err(why) if why.code == Code::GaveUp => return None,
+            Err(_) => lsn(&replication.received)?,
+        };
         Some(goal.since(replayed))
     }
 }
@@ -291,13 +294,14 @@ fn look(run: &mut Run, private: &PrivateServer, session: &mut Option<Server>) ->
 struct Moved {
     sign: Option<String>,
     at: Instant,
+    is_known: bool,
     closest: Option<u64>,
     closer_at: Instant,
 }
 
 impl Moved {
     fn new() -> Self {
-        Self { sign: None, at: Instant::now(), closest: None, closer_at: Instant::now() }
+        Self { sign: None, at: Instant::now(), is_known: false, closest: None, closer_at: Instant::now() }
     }
 
     fn see(&mut self, sign: Option<String>, behind: Option<u64>) {
@@ -305,6 +309,7 @@ impl Moved {
             self.at = Instant::now();
         }
         self.sign = sign;
+        self.is_known = behind.is_some();
         if let Some(behind) = behind
             && self.closest.is_none_or(|closest| behind < closest)
         {
@@ -314,7 +319,8 @@ impl Moved {
     }
 
     fn is_close_enough(&self) -> bool {
-        self.closest.is_some_and(|closest| closest <= CLOSE || self.closer_at.elapsed() >= CLOSES_UP_WITHIN)
+        let has_come = |closest| closest <= CLOSE || self.closer_at.elapsed() >= CLOSES_UP_WITHIN;
+        self.is_known && self.closest.is_some_and(has_come)
     }
 }
 
@@ -353,5 +359,15 @@ mod tests {
         assert!(moved.at > first && !moved.is_close_enough());
         moved.see(None, Some(CLOSE));
         assert!(moved.is_close_enough());
+    }
+
+    #[test]
+    fn it_is_not_close_once_nobody_says_any_more_how_far_the_primary_is() {
+        let mut moved = Moved::new();
+        moved.see(Some("0/3000000".into()), Some(CLOSE));
+        let at = moved.at;
+        moved.see(Some("0/3000000".into()), None);
+        assert!(!moved.is_close_enough());
+        assert_eq!(moved.at, at);
     }
 }
