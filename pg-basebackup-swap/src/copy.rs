@@ -80,6 +80,7 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
         return Err(room.with(needed).too_small(cluster).because(last_lines(&told.stderr, 3)));
     }
     let failure = explain(&invocation, &told);
+    let failure = if failure.hint.is_none() { with_retry(failure, &source.target, &told.stderr) } else { failure };
     Err(match order.space {
         Space::Keep => failure.while_doing(format!(
             "the copy from {} failed; {} is untouched",
@@ -109,7 +110,7 @@ fn explain(invocation: &Invocation, told: &Completed) -> Failure {
 
 fn invocation(order: &Order<'_>) -> Result<Invocation, Failure> {
     let Order { cluster, source, arguments, .. } = order;
-    let (program, _) = programs::client("pg_basebackup", cluster.major)?;
+    let (program, version) = programs::client("pg_basebackup", cluster.major)?;
     let checkpoint = match arguments.checkpoint {
         Checkpoint::Fast => "fast",
         Checkpoint::Spread => "spread",
@@ -121,7 +122,7 @@ fn invocation(order: &Order<'_>) -> Result<Invocation, Failure> {
     let mut invocation = Invocation::new(program)
         .with_its_children()
         .args(["--no-password", "--no-clean", "--progress", "--wal-method", wal_method, "--checkpoint", checkpoint])
-        .args(["--dbname", &way(&source.target), "--pgdata"])
+        .args(["--dbname", &way(&source.target, version), "--pgdata"])
         .arg(order.partial);
     // Without streaming nothing would use the slot; and one that is in use can't serve twice.
     let streams = arguments.wal_method == WalMethod::Stream;
@@ -146,16 +147,38 @@ fn invocation(order: &Order<'_>) -> Result<Invocation, Failure> {
 }
 
 /// The replication connection, without a database: `pg_basebackup` names its own. It only listens, so without these
-/// keepalives it would wait for hours where the network has gone silent; what the user says goes first.
-fn way(target: &Target) -> String {
+/// keepalives it would wait for hours where the network has gone silent; what the user says goes first. While an answer
+/// of the one that receives the write-ahead log is on its way, no keepalive is sent, and what limits that (libpq 12 and
+/// newer) would also beat the user's keepalives.
+fn way(target: &Target, libpq: u32) -> String {
     let mut pairs = target.parameters();
     pairs.retain(|(key, _)| *key != "dbname");
+    if libpq >= 12 && target.keepalives.is_empty() {
+        pairs.push(("tcp_user_timeout", "60000".into()));
+    }
     for (key, value) in NOTICES_SILENCE {
         if !pairs.iter().any(|(said, _)| *said == key) {
             pairs.push((key, value.to_owned()));
         }
     }
     pairs.iter().map(|(key, value)| format!("{key}={}", quote_value(value))).collect::<Vec<_>>().join(" ")
+}
+
+/// What libpq and `pg_basebackup` say where the primary, or the way there, is gone.
+const GONE: [&str; 5] = [
+    "could not receive data",
+    "could not send data",
+    "server closed the connection",
+    "COPY stream ended",
+    "terminating connection",
+];
+
+fn with_retry(failure: Failure, target: &Target, said: &str) -> Failure {
+    if !GONE.iter().any(|words| said.contains(words)) {
+        return failure;
+    }
+    let Target { host, port, .. } = target;
+    failure.hint(format!("run it again once the primary answers: pg_isready -h {host} -p {port}"))
 }
 
 fn way_out(said: &str) -> Option<&'static str> {

@@ -27,6 +27,9 @@ const UNREACHABLE: [&str; 10] = [
     "not yet accepting",
 ];
 
+/// What a walsender is asked here takes it no time.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
 /// How long a session that has ended may still be counted.
 const FREED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -198,13 +201,18 @@ impl Walsender {
     }
 
     fn ask(&self, commands: &[String]) -> Result<String, Failure> {
-        let invocation = commands.iter().fold(
+        let mut invocation = commands.iter().fold(
             Invocation::new(&self.psql)
                 .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d"])
                 .arg(self.conninfo()),
             |invocation, command| invocation.arg("-c").arg(command),
         );
-        let mut completed = invocation.outcome()?;
+        // libpq's own limit ends with the login; a network that goes silent after it would be waited for a quarter of an
+        // hour. It has that limit for each address, and some logins.
+        if let Some(limit) = self.target.connect_timeout {
+            invocation = invocation.timeout(limit * 4 + ANSWERS_WITHIN);
+        }
+        let mut completed = invocation.outcome().map_err(|failure| self.unanswered(failure))?;
         if exhausted(&completed.stderr).is_some() {
             // A walsender that has just ended, our own last one too, is counted for a moment yet.
             let freed = || {
@@ -249,12 +257,14 @@ impl Walsender {
             return failure.hint(format!("on the primary: pg-role ensure {role}"));
         }
         if UNREACHABLE.iter().any(|words| said.contains(words)) {
-            return Failure { code: Code::GaveUp, ..failure }.hint(format!(
-                "is it up, and does it listen there? pg_isready -h {} -p {}",
-                self.target.host, self.target.port
-            ));
+            return self.unanswered(Failure { code: Code::GaveUp, ..failure });
         }
         failure.because(invocation.shown())
+    }
+
+    fn unanswered(&self, failure: Failure) -> Failure {
+        let Target { host, port, .. } = &self.target;
+        failure.hint(format!("is it up, and does it listen there? pg_isready -h {host} -p {port}"))
     }
 }
 
@@ -287,7 +297,7 @@ fn meta_word(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     text.split_once(start)?.1.split_once(end).map(|(inner, _)| inner)
 }
 
