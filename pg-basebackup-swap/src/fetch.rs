@@ -76,11 +76,11 @@ pub fn bring(
     let (parts, partial) = (&parts[..], partial.as_path());
     let order =
         Order { cluster: &cluster.clone(), places, parts, partial, source: &source, slot: used, arguments, space };
-    if space == Space::Replace {
-        refuse_what_would_not_fit(&order)
-            .and_then(|()| give_up::give_up(run, cluster, places, stop_limit))
-            .map_err(|failure| slot::take_back(places, &source, slot.as_ref(), failure))?;
-    }
+    refuse_what_would_not_fit(&order)
+        .and_then(
+            |()| if space == Space::Replace { give_up::give_up(run, cluster, places, stop_limit) } else { Ok(()) },
+        )
+        .map_err(|failure| slot::take_back(places, &source, slot.as_ref(), failure))?;
     let begun = Instant::now();
     let (bytes, verified) = complete(run, &order)
         .map_err(|failure| slot::take_back(places, &source, slot.as_ref(), failure))
@@ -122,15 +122,29 @@ fn without_old_data(cluster: &Cluster, failure: Failure) -> Failure {
         .hint(format!("once the cause is mended: pg-basebackup-swap run {option}"))
 }
 
-/// What is given up is nowhere else: the primary's own word says before whether its copy will fit.
+/// The primary's own word says before whether its copy will fit: where the old data is given up for it, which is nowhere
+/// else; and where by the old standby's size it would fill the disk, for then that standby could not go on either.
 fn refuse_what_would_not_fit(order: &Order<'_>) -> Result<(), Failure> {
+    let is_kept = order.space == Space::Keep;
+    if is_kept && !Disk::all(order.parts, order.space)?.iter().any(Disk::is_too_small) {
+        return Ok(());
+    }
     make_folders(order)?;
     let told = copy::announced_size(order);
     let outside = destinations::leftovers(order.places)?;
     places::in_parent(order.places, || durable_file::remove_tree(order.partial))?;
     destinations::empty(order.places, &outside)?;
-    let total = told?;
-    let room = Disk::as_one(Disk::all_without_old_data(order.parts, &order.places.data)?)?.with(total);
+    let total = match told {
+        Ok(total) => total,
+        // The copy itself will fail of the same, and tell more.
+        Err(_) if is_kept => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    let disks = match order.space {
+        Space::Keep => Disk::all(order.parts, order.space),
+        Space::Replace => Disk::all_without_old_data(order.parts, &order.places.data),
+    };
+    let room = Disk::as_one(disks?)?.with(total);
     if room.is_too_small() { Err(room.too_small(order.cluster)) } else { Ok(()) }
 }
 
