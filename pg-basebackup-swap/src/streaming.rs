@@ -218,7 +218,11 @@ pub fn start(
     match wait(run, cluster, goal, limit)? {
         Ok(replication) => Ok(replication),
         Err(missing) => {
-            let failure = Failure::failed(format!("{} started on the new copy, but {missing}", cluster.title()));
+            let mut failure = Failure::failed(format!("{} started on the new copy, but {missing}", cluster.title()));
+            let server = run.connect(cluster, &ConnectionArguments::default()).ok();
+            if let Some(ask) = server.and_then(|mut server| standby::does_its_primary_answer(&mut server)) {
+                failure = failure.because(ask);
+            }
             let said = log.since();
             Err(if said.is_empty() { failure } else { failure.because(format!("the server's log says\n{said}")) })
         }

@@ -4,6 +4,7 @@ use crate::args::StatusArguments;
 use crate::running;
 use pg_runbook::cli::table;
 use pg_runbook::cluster::{self, Cluster, Role, State, debian};
+use pg_runbook::server::Server;
 use pg_runbook::service::Manager;
 use pg_runbook::{Failure, Run, standby};
 
@@ -78,10 +79,8 @@ pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure>
     if in_recovery {
         let replication = standby::replication(&mut server)?;
         run.account(describe(&replication));
-        if replication.status.is_none()
-            && let Some(trouble) = standby::last_trouble(&cluster)
-        {
-            run.warn(format!("it does not stream; the log said last: {trouble}"));
+        if replication.status.is_none() {
+            warn_of_silence(run, &cluster, &mut server);
         }
         run.fact("replication", &replication);
     }
@@ -93,6 +92,17 @@ pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure>
     }
     run.fact("standbys", &standbys);
     Ok(())
+}
+
+/// A standby that only replays an archive has no primary to stream from.
+fn warn_of_silence(run: &mut Run, cluster: &Cluster, server: &mut Server) {
+    let trouble = standby::last_trouble(cluster);
+    let hint = trouble.as_deref().and_then(standby::way_out).or_else(|| standby::does_its_primary_answer(server));
+    let said = trouble.map(|trouble| format!("the log said last: {trouble}"));
+    let told: Vec<String> = said.into_iter().chain(hint.map(|hint| format!("hint: {hint}"))).collect();
+    if !told.is_empty() {
+        run.warn(format!("it does not stream; {}", told.join("\n")));
+    }
 }
 
 fn describe(replication: &standby::Replication) -> String {

@@ -42,19 +42,7 @@ pub fn wait(run: &mut Run, arguments: &WaitArguments) -> Result<(), Failure> {
             }
             Look::Never(failure) => return Err(failure),
             Look::NotYet(missing) if Instant::now() >= deadline => {
-                let mut failure = Failure::gave_up(format!(
-                    "{}: {missing} (waited {} s)",
-                    cluster.title(),
-                    arguments.serve.timeout.as_secs_f32()
-                ));
-                let mut said = log.since();
-                if said.is_empty() && arguments.state != Awaited::Accepting {
-                    said = standby::last_trouble(&cluster).unwrap_or_default();
-                }
-                if !said.is_empty() {
-                    failure = failure.because(format!("the server's log says\n{said}"));
-                }
-                return Err(failure.hint(format!("pg-cluster status {}", cluster.option())));
+                return Err(watch.given_up(&cluster, &log, arguments, &missing));
             }
             Look::NotYet(_) => {}
         }
@@ -73,6 +61,22 @@ struct Watch {
 }
 
 impl Watch {
+    fn given_up(&mut self, cluster: &Cluster, log: &Log, arguments: &WaitArguments, missing: &str) -> Failure {
+        let seconds = arguments.serve.timeout.as_secs_f32();
+        let failure = Failure::gave_up(format!("{}: {missing} (waited {seconds} s)", cluster.title()));
+        let (mut said, mut hint) = (log.since(), None);
+        if arguments.state != Awaited::Accepting {
+            if said.is_empty() {
+                said = standby::last_trouble(cluster).unwrap_or_default();
+            }
+            let is_alone = self.last.as_ref().is_some_and(|last| last.status.is_none());
+            let server = self.server.as_mut().filter(|_| is_alone);
+            hint = standby::way_out(&said).or_else(|| server.and_then(standby::does_its_primary_answer));
+        }
+        let failure = failure.hint(hint.unwrap_or_else(|| format!("pg-cluster status {}", cluster.option())));
+        if said.is_empty() { failure } else { failure.because(format!("the server's log says\n{said}")) }
+    }
+
     fn look(&mut self, run: &mut Run, cluster: &mut Cluster, arguments: &WaitArguments) -> Result<Look, Failure> {
         cluster.refresh();
         if cluster.state == State::Down {

@@ -6,7 +6,9 @@
 use crate::cluster::Cluster;
 use crate::cluster::postmaster::{self, Child};
 use crate::failure::Failure;
-use crate::server::Server;
+use crate::invocation::shell_word;
+use crate::replication::between;
+use crate::server::{ConnectionArguments, Defaults, Server};
 use serde::Serialize;
 
 /// What a standby says of its replication (`pg_stat_wal_receiver`, `pg_control_system()`).
@@ -39,6 +41,32 @@ pub fn last_trouble(cluster: &Cluster) -> Option<String> {
     let words =
         ["could not connect to the primary", "could not receive data from WAL stream", "could not start WAL streaming"];
     crate::service::Log::whole(cluster).newest_with(&words)
+}
+
+/// The command that mends what kept a walreceiver out, by what libpq said of it in the server's log; 14 and later name
+/// the primary there.
+#[must_use]
+pub fn way_out(said: &str) -> Option<String> {
+    if let Some(address) = between(said, "replication connection from host \"", "\"") {
+        let role = between(said, "user \"", "\"")?;
+        return Some(format!("on the primary: pg-conf allow {role} --from {address} | pg-cluster reload"));
+    }
+    let role = between(said, "password authentication failed for user \"", "\"")?;
+    let host = between(said, "connection to server at \"", "\"")?;
+    let port = between(said, ", port ", " failed")?;
+    let file = between(said, "password retrieved from file \"", "\"");
+    let file = file.map(|file| format!(" --passfile {}", shell_word(file.as_ref()))).unwrap_or_default();
+    Some(format!("pg-pass set -h {host} -p {port} -U {role}{file}"))
+}
+
+/// The question whether its primary is there, as a command. A network that has gone silent is in no log for two minutes.
+/// Only its address is told: the setting (12 and later) may hold a password.
+#[must_use]
+pub fn does_its_primary_answer(server: &mut Server) -> Option<String> {
+    let conninfo = server.text("SELECT nullif(current_setting('primary_conninfo', true), '')").ok()??;
+    let way = ConnectionArguments { conninfo: Some(conninfo), ..ConnectionArguments::default() };
+    let target = way.resolve_in(&Defaults::default(), &|_| None).ok()?;
+    Some(format!("does its primary answer? pg_isready -h {} -p {}", target.host, target.port))
 }
 
 /// Whether the server is in recovery: the server's own word.
@@ -150,5 +178,20 @@ mod tests {
         assert_eq!(told(&["startup", "walreceiver"]), untold);
         assert_eq!(told(&["startup", "walreceiver waiting for WAL"]).streams, Some(false));
         assert_eq!(told(&["somebody walreceiver [local] idle"]), Processes::default());
+    }
+
+    #[test]
+    fn a_log_tells_the_command_that_lets_a_walreceiver_in() {
+        let at = "could not connect to the primary server: connection to server at \"db1\" (192.0.2.1), port 5432 failed: \
+                  FATAL:  ";
+        let wrong = "password authentication failed for user \"replicator\"\n\tpassword retrieved from file \"/a b\"";
+        let said = way_out(&format!("{at}{wrong}")).unwrap();
+        assert_eq!(said, "pg-pass set -h db1 -p 5432 -U replicator --passfile '/a b'");
+        let no_rule =
+            "no pg_hba.conf entry for replication connection from host \"192.0.2.7\", user \"replicator\", SSL on";
+        let said = way_out(&format!("{at}{no_rule}")).unwrap();
+        assert_eq!(said, "on the primary: pg-conf allow replicator --from 192.0.2.7 | pg-cluster reload");
+        assert_eq!(way_out("FATAL:  password authentication failed for user \"replicator\""), None, "13 names no host");
+        assert_eq!(way_out("invalid magic number 0000 in WAL segment"), None);
     }
 }
