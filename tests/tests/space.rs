@@ -63,8 +63,10 @@ fn old_data_is_given_up_for_a_copy_that_streams(sandbox: &Sandbox) {
 /// A copy on its way, the old data gone.
 fn under_way(pair: &Pair<'_>) -> Running {
     let running = replace(pair).args(["--max-rate", "4M"]).start();
+    // What only asks for the copy's size brings files too, before.
+    let is_gone = || !pair.standby.data.join("global/pg_control").exists();
     wait_for("files to arrive", Duration::from_secs(30), || {
-        pair.beside("partial").iter().any(|folder| folder.join("base").exists())
+        is_gone() && pair.beside("partial").iter().any(|folder| folder.join("base").exists())
     });
     running
 }
