@@ -14,7 +14,7 @@ pub struct Outcome {
     pub status: ExitStatus,
     /// What it wrote on stdout.
     pub stdout: String,
-    /// The same as JSON; null where it is no JSON.
+    /// The same as JSON; null where it is no JSON object.
     pub document: Value,
     /// What it wrote on stderr.
     pub stderr: String,
@@ -22,7 +22,8 @@ pub struct Outcome {
 
 impl Outcome {
     pub(crate) fn new(shown: String, status: ExitStatus, stdout: String, stderr: String) -> Self {
-        let document = serde_json::from_str(&stdout).unwrap_or(Value::Null);
+        // A number alone is JSON too, and what some other program said.
+        let document = serde_json::from_str(&stdout).ok().filter(Value::is_object).unwrap_or_default();
         let outcome = Self { shown, status, stdout, document, stderr };
         assert!(outcome.status.signal().is_none(), "a signal ended it\n{outcome}");
         assert!(!outcome.stderr.contains("panicked"), "it panicked\n{outcome}");

@@ -212,11 +212,14 @@ impl Host {
     /// From now on nothing comes through, and nobody is told.
     #[track_caller]
     pub fn cut(&self) {
-        let hook = |name: &str, way: &str| {
-            format!("chain {name} {{ type filter hook {name} priority -300; {way} != lo drop; }}")
-        };
-        let rules = format!("table inet cut {{ {} {} }}", hook("input", "iifname"), hook("output", "oifname"));
-        self.says(&format!("nft '{rules}'"));
+        self.says(&cutting());
+    }
+
+    /// The same, as soon as a shell's condition holds there; that is looked at all the while.
+    #[track_caller]
+    pub fn cut_when(&self, condition: &str) {
+        let watch = format!("until {condition}; do :; done; {}", cutting());
+        self.says(&format!("setsid --fork bash -c '{watch}' > /dev/null 2>&1"));
     }
 
     /// The network is there again.
@@ -230,6 +233,12 @@ impl Host {
     pub fn limit_bandwidth(&self, rate: &str) {
         let device = format!("$(ip -o addr show to {} | cut -d ' ' -f 2)", self.address);
         self.says(&format!("tc qdisc replace dev {device} root tbf rate {rate} burst 64kb latency 400ms"));
+    }
+
+    /// It sends as fast as it can again.
+    #[track_caller]
+    pub fn unlimit_bandwidth(&self) {
+        self.says(&format!("tc qdisc del dev $(ip -o addr show to {} | cut -d ' ' -f 2) root", self.address));
     }
 
     /// Fills the file system of a folder, but for so many bytes.
@@ -278,4 +287,11 @@ impl Drop for Host {
             std::mem::forget(self.container.take());
         }
     }
+}
+
+/// Drops whatever comes and goes, but for the host's own.
+fn cutting() -> String {
+    let hook =
+        |name: &str, way: &str| format!("chain {name} {{ type filter hook {name} priority -300; {way} != lo drop; }};");
+    format!("nft \"table inet cut {{ {} {} }}\"", hook("input", "iifname"), hook("output", "oifname"))
 }

@@ -231,8 +231,19 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "a primary that can't be reached while a copy catches up",
+        &["hosts/faults::a_network_that_is_cut_at_any_stage_ends_it_in_time_and_once_healed_the_same_goes_through"],
+    ),
+    (
         "a copy that doesn't stream once installed",
         &["reclone::a_copy_that_does_not_stream_gives_way_to_the_old_directory"],
+    ),
+    (
+        "a standby that doesn't stream",
+        &[
+            "hosts/faults::a_network_that_is_cut_at_any_stage_ends_it_in_time_and_once_healed_the_same_goes_through",
+            "hosts/faults::a_password_that_is_wrong_at_any_stage_is_told_with_the_way_out_and_seen_nowhere",
+        ],
     ),
     ("a document from another host", &["says_no::a_document_of_another_host_is_refused_by_every_tool"]),
     ("truncated JSON, a second document, another schema", &["says_no::what_is_no_document_is_refused_by_every_tool"]),
