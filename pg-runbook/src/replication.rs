@@ -5,27 +5,18 @@
 
 use crate::cluster::{programs, version};
 use crate::document::Primary;
-use crate::failure::{Code, Failure};
-use crate::invocation::{Completed, Invocation, shell_word};
+use crate::failure::Failure;
+use crate::invocation::Invocation;
 use crate::server::{ConnectionArguments, Defaults, SslMode, Target};
 use crate::service;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What libpq says where nobody answers, or not yet.
-const UNREACHABLE: [&str; 10] = [
-    "could not connect",
-    "Connection refused",
-    "could not translate",
-    "timeout expired",
-    "starting up",
-    "No route",
-    "server closed the connection",
-    "shutting down",
-    "unreachable",
-    "not yet accepting",
-];
+mod explain;
+
+pub(crate) use explain::between;
+use explain::exhausted;
 
 /// What a walsender is asked here takes it no time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -117,8 +108,9 @@ impl Walsender {
     }
 
     fn understand(&self, said: &str) -> Result<Identity, Failure> {
-        parse_identity(said)
-            .ok_or_else(|| Failure::failed(format!("understand what {} says of itself", self.place())).because(said))
+        parse_identity(said).ok_or_else(|| {
+            Failure::failed(format!("understand what {} says of itself", self.target.address())).because(said)
+        })
     }
 
     /// The values of these settings, in the server's own words.
@@ -212,7 +204,7 @@ impl Walsender {
         if let Some(limit) = self.target.connect_timeout {
             invocation = invocation.timeout(limit * 4 + ANSWERS_WITHIN);
         }
-        let mut completed = invocation.outcome().map_err(|failure| self.unanswered(failure))?;
+        let mut completed = invocation.outcome().map_err(|failure| explain::silent(failure, &self.target))?;
         if exhausted(&completed.stderr).is_some() {
             // A walsender that has just ended, our own last one too, is counted for a moment yet.
             let freed = || {
@@ -224,47 +216,7 @@ impl Walsender {
         if completed.status.success() {
             return Ok(completed.stdout);
         }
-        Err(self.explain(&completed, &invocation))
-    }
-
-    fn place(&self) -> String {
-        format!("{}:{}", self.target.host, self.target.port)
-    }
-
-    /// What libpq said, as one of the things that can be mended.
-    fn explain(&self, completed: &Completed, invocation: &Invocation) -> Failure {
-        let said = completed.stderr.trim();
-        let (role, place) = (&self.target.user, self.place());
-        let failure = Failure::failed(format!("replication login of {role} at {place} failed")).because(said);
-        let file = self.target.passfile.as_ref().map(|file| format!(" --passfile {}", shell_word(file.as_os_str())));
-        let file = file.unwrap_or_default();
-        let set = format!("pg-pass set -h {} -p {} -U {role}{file}", self.target.host, self.target.port);
-        if said.contains("password authentication failed") || said.contains("no password supplied") {
-            return failure.hint(set);
-        }
-        if let Some(address) = between(said, "replication connection from host \"", "\"") {
-            return failure.hint(format!("on the primary: pg-conf allow {role} --from {address} | pg-cluster reload"));
-        }
-        if said.contains("rejects replication connection") {
-            return failure.hint("on the primary: pg-conf rules, and look for the reject rule");
-        }
-        if let Some(setting) = exhausted(said) {
-            return failure.hint(format!(
-                "on the primary: pg-conf get {setting}, and with a larger N: pg-conf set {setting}=N | pg-cluster restart"
-            ));
-        }
-        if said.contains("start WAL sender") || said.contains("start walsender") || said.contains("does not exist") {
-            return failure.hint(format!("on the primary: pg-role ensure {role}"));
-        }
-        if UNREACHABLE.iter().any(|words| said.contains(words)) {
-            return self.unanswered(Failure { code: Code::GaveUp, ..failure });
-        }
-        failure.because(invocation.shown())
-    }
-
-    fn unanswered(&self, failure: Failure) -> Failure {
-        let Target { host, port, .. } = &self.target;
-        failure.hint(format!("is it up, and does it listen there? pg_isready -h {host} -p {port}"))
+        Err(explain::login(&self.target, &completed, &invocation))
     }
 }
 
@@ -280,25 +232,9 @@ fn await_outcome(limit: Duration, mut ask: impl FnMut() -> Result<bool, Failure>
     trouble
 }
 
-/// The setting that limits what the primary has no more of.
-fn exhausted(said: &str) -> Option<&'static str> {
-    let words = [
-        ("max_wal_senders", "max_wal_senders"),
-        ("max_replication_slots", "max_replication_slots"),
-        ("all replication slots are in use", "max_replication_slots"),
-        ("too many clients", "max_connections"),
-        ("remaining connection slots", "max_connections"),
-    ];
-    words.iter().find(|(words, _)| said.contains(words)).map(|(_, setting)| *setting)
-}
-
 /// An argument as psql's own commands take it.
 fn meta_word(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
-}
-
-pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
-    text.split_once(start)?.1.split_once(end).map(|(inner, _)| inner)
 }
 
 /// `7301…|1|0/3000148|`

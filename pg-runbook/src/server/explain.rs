@@ -11,8 +11,8 @@ use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
 use super::login::Password;
-use super::shell;
-use super::target::Target;
+use super::target::{SslMode, Target};
+use super::{hints, shell};
 use crate::Failure;
 
 /// Nobody answers there, for a reason that the caller adds.
@@ -29,7 +29,7 @@ pub(super) fn connection(error: &Error, target: &Target, password: Option<&Passw
     if let Some(said) = error.as_db_error() {
         return refusal(said, target, password);
     }
-    if let Some(tls) = tls_trouble(error) {
+    if let Some(tls) = tls_trouble(error, target) {
         return tls;
     }
     match error.to_string().as_str() {
@@ -45,8 +45,8 @@ pub(super) fn connection(error: &Error, target: &Target, password: Option<&Passw
 }
 
 /// Whether libpq, too, would now try with TLS, or without.
-pub(super) fn may_take_another_way(error: &Error) -> bool {
-    error.code().is_some_and(|code| code.code() == "28000") || tls_trouble(error).is_some()
+pub(super) fn may_take_another_way(error: &Error, target: &Target) -> bool {
+    error.code().is_some_and(|code| code.code() == "28000") || tls_trouble(error, target).is_some()
 }
 
 /// A statement that the server did not take.
@@ -117,7 +117,10 @@ fn not_admitted(failure: Failure, message: &str, target: &Target) -> Failure {
         let address = message.split('"').find(|word| word.parse::<IpAddr>().is_ok());
         let kind = if target.is_socket() { ["--type", "local"] } else { ["--from", address.unwrap_or("ADDRESS")] };
         let words = ["pg-conf", "allow", &target.user, kind[0], kind[1], "--database", &target.dbname];
-        return failure.hint(on_its_host(target, &shell::command(words)));
+        let allow = on_its_host(target, &shell::command(words));
+        let tried_without =
+            target.sslmode == SslMode::Disable && !target.is_socket() && message.contains("no encryption");
+        return failure.hint(if tried_without { format!("{}; or {allow}", hints::WITH_TLS) } else { allow });
     }
     if message.to_lowercase().contains("peer") {
         let arguments = std::env::args().collect::<Vec<_>>();
@@ -144,7 +147,7 @@ fn admitted_user(target: &Target) -> String {
     owner.map_or_else(|| "postgres".into(), |owner| owner.name)
 }
 
-fn tls_trouble(error: &Error) -> Option<Failure> {
+fn tls_trouble(error: &Error, target: &Target) -> Option<Failure> {
     let mut source = error.source();
     let mut cause = None;
     while let Some(inner) = source {
@@ -153,10 +156,14 @@ fn tls_trouble(error: &Error) -> Option<Failure> {
         cause = cause.or(hidden.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
         source = inner.source();
     }
-    let failure = Failure::failed("can't agree on TLS with the server");
+    let failure = Failure::failed(format!("can't agree on TLS with the server at {}", target.address()));
     match cause {
-        Some(cause) => Some(super::tls::explain(failure.because(cause), cause)),
-        None if error.to_string().contains("TLS") => Some(causes(failure, error)),
+        Some(cause) => Some(super::tls::explain(failure.because(cause), cause, target)),
+        None if error.to_string().contains("TLS") => {
+            let failure = causes(failure, error);
+            let has_none = failure.causes.iter().any(|cause| cause.contains("does not support TLS"));
+            Some(if has_none { failure.hint(hints::no_tls(target)) } else { failure })
+        }
         None => None,
     }
 }

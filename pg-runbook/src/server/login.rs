@@ -162,7 +162,7 @@ impl Login<'_> {
                 Some(first) if first.causes == failure.causes => first,
                 Some(first) => first.because(format!("{}: {failure}", way.name())),
             });
-            if !explain::may_take_another_way(&error) {
+            if !explain::may_take_another_way(&error, self.target) {
                 break;
             }
         }

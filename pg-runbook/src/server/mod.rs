@@ -6,6 +6,7 @@
 
 pub mod conninfo;
 mod explain;
+pub(crate) mod hints;
 mod login;
 pub mod parameters;
 mod service_file;

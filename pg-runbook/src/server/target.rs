@@ -150,6 +150,12 @@ impl Target {
         self.hostaddr.is_none() && self.host.starts_with('/')
     }
 
+    /// The file of the authorities that are believed: the one named, or libpq's default; none where there is no home.
+    #[must_use]
+    pub fn root_certificate(&self) -> Option<PathBuf> {
+        self.sslrootcert.clone().or_else(|| Some(self.home.as_ref()?.join(".postgresql/root.crt")))
+    }
+
     /// Whether it is on this host for certain: a socket, or a loopback address.
     #[must_use]
     pub fn is_here(&self) -> bool {

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::hints;
 use super::target::{SslMode, Target};
 use crate::{Attempt, Failure};
 
@@ -42,11 +43,12 @@ pub(super) fn connector(target: &Target) -> Result<MakeRustlsConnect, Failure> {
 }
 
 /// Says what can be done about a failed handshake.
-pub(super) fn explain(failure: Failure, cause: &rustls::Error) -> Failure {
+pub(super) fn explain(failure: Failure, cause: &rustls::Error, target: &Target) -> Failure {
     match cause {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => failure.hint("connect by the name in the certificate, or by sslmode=verify-ca"),
+        ) => failure.hint(hints::ANOTHER_NAME),
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => failure.hint(hints::another_authority(target)),
         // The library has no names of its own for these.
         rustls::Error::InvalidCertificate(other) => match format!("{other:?}") {
             text if text.contains("UnsupportedCertVersion") => failure
@@ -68,7 +70,7 @@ fn or_default(given: Option<&PathBuf>, target: &Target, name: &str) -> Option<Pa
 }
 
 fn authorities(target: &Target) -> Result<Option<Authorities>, Failure> {
-    let path = match or_default(target.sslrootcert.as_ref(), target, "root.crt") {
+    let path = match target.root_certificate() {
         Some(system) if system == Path::new("system") => {
             SYSTEM_BUNDLES.map(PathBuf::from).into_iter().find(|path| path.exists())
         }
@@ -78,11 +80,11 @@ fn authorities(target: &Target) -> Result<Option<Authorities>, Failure> {
         if target.sslmode < SslMode::VerifyCa {
             return Ok(None);
         }
-        let wanted = or_default(target.sslrootcert.as_ref(), target, "root.crt");
         let message = format!("there is no root certificate for sslmode={}", target.sslmode);
-        let looked = wanted
+        let looked = target
+            .root_certificate()
             .map_or_else(|| "there is no home to look in".into(), |path| format!("looked for {:?}", path.display()));
-        return Err(Failure::failed(message).because(looked).hint("--conninfo 'sslrootcert=FILE'"));
+        return Err(Failure::failed(message).because(looked).hint(hints::root_certificate(target)));
     };
     let certificates = read_certificates(&path, "root certificates")?;
     let mut roots = RootCertStore::empty();

@@ -1,6 +1,6 @@
 //! The runbook on two hosts and more: systemd, Debian's clusters, a network in between.
 
-mod left_behind;
 mod faults;
+mod left_behind;
 mod pipeline;
 mod reclone;
