@@ -49,7 +49,10 @@ pub fn target(
     defaults: &Defaults,
 ) -> Result<Target, Failure> {
     let mut arguments = arguments.clone();
-    if let Some(primary) = primary.filter(|_| arguments.conninfo.is_none()) {
+    // One that names no server only says how to get to the document's.
+    let names_another = arguments.conninfo_says(&["host", "hostaddr", "service"])?;
+    let says_sslmode = names_another || arguments.conninfo_says(&["sslmode"])?;
+    if let Some(primary) = primary.filter(|_| !names_another) {
         arguments.host = arguments.host.or_else(|| primary.host.clone());
         arguments.port = arguments.port.or(primary.port);
         arguments.username = arguments.username.or_else(|| primary.username.clone());
@@ -79,7 +82,7 @@ pub fn target(
             target.passfile = Some(file.clone());
         }
         if let Some(mode) = &primary.sslmode
-            && arguments.conninfo.is_none()
+            && !says_sslmode
             && std::env::var_os("PGSSLMODE").is_none()
         {
             target.sslmode = SslMode::parse(mode)?;
@@ -263,6 +266,25 @@ mod tests {
         let identity = parse_identity("7301234567890123456|3|0/3000148|\n").unwrap();
         assert_eq!((identity.system_identifier.as_str(), identity.timeline), ("7301234567890123456", 3));
         assert_eq!(parse_identity("nonsense"), None);
+    }
+
+    #[test]
+    fn a_connection_string_that_names_no_server_only_adds_to_the_document() {
+        let told = Primary {
+            host: Some("db1".into()),
+            username: Some("replicator".into()),
+            sslmode: Some("verify-full".into()),
+            ..Primary::default()
+        };
+        let found = |conninfo: &str| {
+            let arguments = ConnectionArguments { conninfo: Some(conninfo.into()), ..ConnectionArguments::default() };
+            let target = target(&arguments, Some(&told), &Defaults::default()).expect("a target");
+            (target.host, target.user, target.sslmode)
+        };
+        let by_document = ("db1".to_owned(), "replicator".to_owned(), SslMode::VerifyFull);
+        assert_eq!(found("sslrootcert=/ca.crt"), by_document);
+        assert_eq!(found("sslmode=verify-ca"), ("db1".into(), "replicator".into(), SslMode::VerifyCa));
+        assert_eq!(found("host=db2 user=other"), ("db2".into(), "other".into(), SslMode::Prefer));
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl ConnectionArguments {
         *self == Self::default()
     }
 
+    /// Whether the connection string says any of these.
+    pub fn conninfo_says(&self, keys: &[&str]) -> Result<bool, Failure> {
+        let Some(text) = &self.conninfo else { return Ok(false) };
+        let said = Parameters::parse(text, Source::Argument("--conninfo"))?;
+        Ok(keys.iter().any(|key| said.get(key).is_some()))
+    }
+
     /// Decides every parameter, with this process's environment.
     pub fn resolve(&self, defaults: &Defaults) -> Result<Target, Failure> {
         self.resolve_in(defaults, &|name| std::env::var(name).ok())
