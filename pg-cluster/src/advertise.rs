@@ -10,6 +10,11 @@ use pg_runbook::server::{ConnectionArguments, Server, SslMode};
 use pg_runbook::{Failure, Level, Run, service, standby};
 use serde_json::{Map, Value};
 
+/// Not the last checkpoint's: just after a promotion, that one is still of the timeline before.
+const TIMELINE: &str = "SELECT CASE WHEN pg_is_in_recovery()
+    THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
+    ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END::text";
+
 /// `pg-cluster advertise`
 pub fn advertise(run: &mut Run, arguments: &AdvertiseArguments) -> Result<(), Failure> {
     SslMode::parse(&arguments.sslmode)?;
@@ -20,7 +25,7 @@ pub fn advertise(run: &mut Run, arguments: &AdvertiseArguments) -> Result<(), Fa
         run.warn(format!("{} is a standby itself: its standbys will be fed through it", cluster.title()));
     }
     let settings = bounds(&mut server, cluster.major)?;
-    let timeline = server.text("SELECT timeline_id::text FROM pg_control_checkpoint()")?.unwrap_or_default();
+    let timeline = server.text(TIMELINE)?.unwrap_or_default();
     let listens = server.text("SHOW listen_addresses")?.unwrap_or_default();
     warn_if_unreachable(run, &arguments.host, &listens, &cluster.option());
     if run.document.needs.level > Level::None && !run.check() {

@@ -203,7 +203,8 @@ pub struct AdvertiseArguments {
     /// The replication slot that standbys are to use
     #[arg(long, value_name = "SLOT")]
     pub slot: Option<String>,
-    /// libpq's sslmode for standbys
+    /// libpq's sslmode for standbys; verify-ca and verify-full want the authority's certificate on the standby, in its
+    /// owner's ~/.postgresql/root.crt, where the walreceiver looks for it too
     #[arg(long, value_name = "MODE", default_value = "prefer")]
     pub sslmode: String,
 }
