@@ -89,11 +89,13 @@ impl Session {
         if !standby::is_standby(&mut self.server)? {
             return Ok(());
         }
-        let sender = standby::replication(&mut self.server)?.sender_host;
-        let host = sender.filter(|host| !host.starts_with('/')).unwrap_or_else(|| "PRIMARY".into());
+        let replication = standby::replication(&mut self.server)?;
+        let sender = replication.sender_host.filter(|host| !host.starts_with('/'));
+        let port = replication.sender_port.unwrap_or(5432);
+        let there = sender.map_or_else(|| "-h PRIMARY".into(), |host| format!("-h {host} -p {port}"));
         let name = shell_word(name.as_ref());
         Err(Failure::refused(format!("{} is a standby, and gets its roles from its primary", self.title))
-            .hint(format!("pg-role {verb} {name} -h {host}, or on the primary: pg-role {verb} {name}")))
+            .hint(format!("pg-role {verb} {name} {there}, or on the primary: pg-role {verb} {name}")))
     }
 
     /// Whether the connecting role is a superuser.
