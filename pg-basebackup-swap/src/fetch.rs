@@ -32,10 +32,11 @@ pub fn fetch(run: &mut Run, arguments: &FetchVerb) -> Result<(), Failure> {
         return Ok(());
     }
     let situation = Situation::look(run, &mut cluster, &arguments.fetch, &arguments.replaced)?;
-    if situation.standing() == Some(&Standing::Streams) {
+    if let Some(Standing::Streams(from)) = situation.standing() {
         run.message(format!(
-            "{} already streams from this primary; nothing to fetch (--force fetches all the same)",
-            cluster.title()
+            "{} already streams from {}; nothing to fetch (--force fetches all the same)",
+            cluster.title(),
+            from.as_deref().unwrap_or("this primary")
         ));
         return Ok(());
     }

@@ -9,18 +9,17 @@ use crate::places::Places;
 use crate::source::{self, Source};
 use crate::standby_settings;
 use crate::streaming::{self, Goal};
-use pg_runbook::cluster::{Role, State, contents, plain, programs, version};
+use pg_runbook::cluster::{Role, contents, plain, version};
 use pg_runbook::configuration::{ConfFile, EntryKind};
-use pg_runbook::invocation::{Invocation, shell_word};
-use pg_runbook::server::ConnectionArguments;
+use pg_runbook::invocation::shell_word;
 use pg_runbook::{Cluster, Failure, GivenUp, Run, durable_file, signals, standby};
 use std::path::PathBuf;
 
 /// What a cluster is to a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It streams from this system: nothing to do.
-    Streams,
+    /// It streams from this system: nothing to do. From where, if not from the source itself.
+    Streams(Option<String>),
     /// It is a standby of this system, and its server is down: a start shows whether it needs a copy.
     Down,
     /// It may be replaced, for this reason.
@@ -52,7 +51,8 @@ impl Situation {
         let source = Source::ask(run, cluster, target, arguments);
         let standing = match &source {
             Ok(source) if source.expected.is_none() => {
-                judge(run, cluster, source.system_identifier(), replaced).map(Some)
+                let goal = Goal::current(source.system_identifier(), source.primary.timeline);
+                judge(run, cluster, &goal, replaced).map(|standing| Some(beside(run, cluster, standing, source)))
             }
             _ => Ok(None),
         };
@@ -69,13 +69,31 @@ impl Situation {
     }
 }
 
+/// Another server of this system (the primary itself, another standby) has the same data: whether it is to follow this
+/// one instead is not for us to say.
+fn beside(run: &mut Run, cluster: &Cluster, standing: Standing, source: &Source) -> Standing {
+    let Standing::Streams(Some(sender)) = standing else { return standing };
+    let target = &source.target;
+    let hosts = [Some(target.host.clone()), target.hostaddr.map(|address| address.to_string())];
+    if hosts.into_iter().flatten().any(|host| streaming::place(&host, target.port) == sender) {
+        return Standing::Streams(None);
+    }
+    run.warn(format!(
+        "{} streams from {sender}, not from {}; if these are two servers, --force clones it from the latter",
+        cluster.title(),
+        target.address()
+    ));
+    Standing::Streams(Some(sender))
+}
+
 /// Whether the cluster may, and need, be replaced by a copy of the system.
 pub fn judge(
     run: &mut Run,
     cluster: &mut Cluster,
-    system: &str,
+    goal: &Goal,
     arguments: &ReplacedArguments,
 ) -> Result<Standing, Failure> {
+    let system = &goal.system_identifier;
     let own = match GivenUp::of(&cluster.data_directory)? {
         Some(_) => return Ok(Standing::Replaceable("its data was given up for a copy")),
         None => cluster.system_identifier.clone(),
@@ -88,7 +106,7 @@ pub fn judge(
     let named = arguments.replace.as_deref() == Some(own.as_str());
     // The files say what it will be after the next start; the processes, what it is.
     let in_recovery = standby::processes(cluster).in_recovery;
-    if own == system && cluster.role == Some(Role::Standby) && in_recovery != Some(false) {
+    if own == *system && cluster.role == Some(Role::Standby) && in_recovery != Some(false) {
         if let Some(file) = recovers_to_a_point(cluster)? {
             let why = format!(
                 "it is not a standby but a recovery to a point in time ({file}): it may hold what no other server has"
@@ -99,9 +117,9 @@ pub fn judge(
                 Err(refuse(cluster, &own, &why))
             };
         }
-        return judge_standby(run, cluster, system, arguments.force);
+        return judge_standby(run, cluster, goal, arguments.force);
     }
-    if own == system {
+    if own == *system {
         if in_recovery == Some(true) {
             let signal = standby_settings::signal_file(cluster.major);
             return Err(Failure::refused(format!("{} runs as a standby, and has no {signal}", cluster.title()))
@@ -175,15 +193,15 @@ fn is_true(value: &str) -> bool {
     value == "1" || value == "on" || !value.is_empty() && ("true".starts_with(&value) || "yes".starts_with(&value))
 }
 
-fn judge_standby(run: &mut Run, cluster: &mut Cluster, system: &str, force: bool) -> Result<Standing, Failure> {
+fn judge_standby(run: &mut Run, cluster: &mut Cluster, goal: &Goal, force: bool) -> Result<Standing, Failure> {
     if force {
         return Ok(Standing::Replaceable("--force"));
     }
     if !cluster.has_process() {
         return Ok(Standing::Down);
     }
-    match streaming::wait(run, cluster, &Goal::system(system), streaming::RECONNECTS_WITHIN)? {
-        Ok(_) => Ok(Standing::Streams),
+    match streaming::wait(run, cluster, goal, streaming::RECONNECTS_WITHIN)? {
+        Ok(replication) => Ok(Standing::Streams(streaming::sender(&replication))),
         Err(missing) => {
             run.say(&format!("{} does not stream: {missing}", cluster.title()));
             Ok(Standing::Replaceable("it does not stream"))
@@ -194,7 +212,7 @@ fn judge_standby(run: &mut Run, cluster: &mut Cluster, system: &str, force: bool
 fn refuse(cluster: &Cluster, own: &str, why: &str) -> Failure {
     Failure::refused(format!("{} is not a standby of this primary, and not empty", cluster.title()))
         .because(why)
-        .hint(format!("if it really is to be replaced: pg-basebackup-swap run {} --replace {own}", cluster.option()))
+        .hint(format!("if it really is to be replaced, the same command with: --replace {own}"))
 }
 
 /// What is mounted further down would go away with the old directory.
@@ -257,50 +275,4 @@ pub fn refuse_what_would_promote(cluster: &Cluster) -> Result<(), Failure> {
             .hint(format!("rm {}", shell_word(file.as_os_str())))),
         _ => Ok(()),
     }
-}
-
-/// The standby's bounds that are below the primary's: each as a sentence.
-pub fn low_bounds(run: &mut Run, cluster: &Cluster, source: &Source) -> Result<Vec<String>, Failure> {
-    let configuration = cluster.configuration()?;
-    let names = version::standby_bounds(cluster.major);
-    let defaults = defaults(run, cluster, &names);
-    let mut low = Vec::new();
-    for name in names {
-        let Some(there) = source.primary.settings.get(name).and_then(serde_json::Value::as_u64) else { continue };
-        let written = configuration.in_force(name).map(|found| found.value.clone());
-        let by_default = || defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let known = written.or_else(by_default).and_then(|value| value.parse::<u64>().ok());
-        match known.map_or_else(|| as_the_server_reads_it(cluster, name), |value| Ok(Some(value)))? {
-            Some(here) if here < there => low.push(format!("{name} is {here} here and {there} on the primary")),
-            _ => {}
-        }
-    }
-    Ok(low)
-}
-
-/// What a running server has where no file says anything; one question instead of a process for each.
-fn defaults(run: &mut Run, cluster: &Cluster, names: &[&str]) -> Vec<(String, String)> {
-    if cluster.state != State::Running {
-        return Vec::new();
-    }
-    let list = names.join("', '");
-    let asked = run.connect(cluster, &ConnectionArguments::default()).and_then(|mut server| {
-        server.texts(&format!("SELECT name, boot_val FROM pg_settings WHERE name IN ('{list}')"))
-    });
-    let pair = |row: Vec<Option<String>>| {
-        let mut values = row.into_iter().flatten();
-        Some((values.next()?, values.next()?))
-    };
-    asked.unwrap_or_default().into_iter().filter_map(pair).collect()
-}
-
-fn as_the_server_reads_it(cluster: &Cluster, name: &str) -> Result<Option<u64>, Failure> {
-    let said = Invocation::new(programs::server(cluster.major, "postgres")?)
-        .args(["-C", name, "-D"])
-        .arg(&cluster.data_directory)
-        .arg("-c")
-        .arg(format!("config_file={}", cluster.config_file.display()))
-        .run()?
-        .stdout;
-    Ok(said.trim().parse().ok())
 }

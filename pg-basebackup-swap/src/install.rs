@@ -8,7 +8,7 @@ use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
 use crate::source::Source;
-use crate::streaming::{self, Position};
+use crate::streaming::{self, Goal, Position};
 use crate::{catch_up, commit, fetch, outside, prepare};
 use pg_runbook::cluster::{Role, State};
 use pg_runbook::document::{Act, Change};
@@ -33,11 +33,12 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
         remember(run, source);
     }
     match situation.standing() {
-        Some(Standing::Streams) => {
+        Some(Standing::Streams(from)) => {
             run.set_cluster(&cluster);
             run.message(format!(
-                "{} already streams from this primary; nothing was copied (--force clones it anew)",
-                cluster.title()
+                "{} already streams from {}; nothing was copied (--force clones it anew)",
+                cluster.title(),
+                from.as_deref().unwrap_or("this primary")
             ));
             return Ok(());
         }
@@ -78,7 +79,7 @@ pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
     };
     // Whoever asks for a swap has seen that the standby streams, and wants the copy all the same.
     let replaced = crate::args::ReplacedArguments { force: true, ..arguments.replaced.clone() };
-    inspect::judge(run, &mut cluster, &marker.system_identifier, &replaced)?;
+    inspect::judge(run, &mut cluster, &Goal::system(&marker.system_identifier), &replaced)?;
     install(run, &mut cluster, &places, &marker.system_identifier, &arguments.swap)
 }
 

@@ -5,6 +5,7 @@
 //! installed that could come up as a primary; whatever goes wrong, the old directory or the new one is in place, whole.
 
 pub mod args;
+mod bounds;
 mod catch_up;
 mod changeover;
 mod commit;

@@ -55,7 +55,7 @@ fn of_the_cluster(run: &mut Run, findings: &mut Findings, cluster: &Cluster, pla
     match &situation.standing {
         Ok(None) => {}
         Ok(Some(Standing::Replaceable(why))) => findings.good("old data", format!("may be replaced: {why}")),
-        Ok(Some(Standing::Streams | Standing::Down)) => findings.good("old data", "a standby of this primary"),
+        Ok(Some(Standing::Streams(_) | Standing::Down)) => findings.good("old data", "a standby of this primary"),
         Err(failure) => findings.bad("old data", failure.clone()),
     }
     findings.good(

@@ -42,6 +42,12 @@ impl Goal {
         Self { system_identifier: system_identifier.to_owned(), timeline: 0, past: None }
     }
 
+    /// That it streams what this system writes now: after a promotion, the old primary's standbys don't.
+    #[must_use]
+    pub fn current(system_identifier: &str, timeline: Option<u32>) -> Self {
+        Self { timeline: timeline.unwrap_or_default(), ..Self::system(system_identifier) }
+    }
+
     /// What is missing yet of a standby that says this of itself.
     fn missing(&self, replication: &Replication) -> Option<String> {
         if replication.system_identifier != self.system_identifier {
@@ -68,6 +74,18 @@ impl Goal {
             format!("it has replayed {replayed}, and the old directory stood at {}", past.replayed)
         })
     }
+}
+
+/// Where a standby streams from, where it says so (11 and later).
+#[must_use]
+pub fn sender(replication: &Replication) -> Option<String> {
+    Some(place(replication.sender_host.as_ref()?, u16::try_from(replication.sender_port?).ok()?))
+}
+
+/// `db1:5432`, `[::1]:5432`
+#[must_use]
+pub fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Where a standby stands now, where it can be asked.
@@ -232,6 +250,23 @@ pub fn start(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_standby_of_the_old_primary_does_not_stream_what_the_promoted_one_writes() {
+        let follows_the_old = Replication {
+            status: Some("streaming".into()),
+            sender_host: Some("fd57::a".into()),
+            sender_port: Some(5432),
+            timeline: Some(1),
+            system_identifier: "7".into(),
+            settled: true,
+            ..Replication::default()
+        };
+        assert_eq!(Goal::current("7", Some(1)).missing(&follows_the_old), None);
+        let missing = Goal::current("7", Some(2)).missing(&follows_the_old);
+        assert_eq!(missing.as_deref(), Some("it streams timeline 1, and the primary wrote 2"));
+        assert_eq!(sender(&follows_the_old).as_deref(), Some("[fd57::a]:5432"));
+    }
 
     #[test]
     fn a_walreceiver_that_has_only_just_begun_may_yet_be_turned_away() {

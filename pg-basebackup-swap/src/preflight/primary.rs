@@ -3,8 +3,8 @@
 //! What must always hold: what the primary does not let the role know is told as unknown, never as good.
 
 use crate::args::{FetchArguments, WalMethod};
+use crate::bounds;
 use crate::findings::Findings;
-use crate::inspect;
 use crate::source::Source;
 use pg_runbook::cluster::{programs, version};
 use pg_runbook::invocation::Invocation;
@@ -96,7 +96,7 @@ fn own_timeline(cluster: &Cluster) -> Option<u32> {
 /// A running standby would not come back with bounds that are too low, so it is refused; one that is set up first is
 /// only told.
 fn bounds(run: &mut Run, findings: &mut Findings, cluster: &Cluster, source: &Source) {
-    let low = match inspect::low_bounds(run, cluster, source) {
+    let low = match bounds::low(run, cluster, source) {
         Ok(low) => low,
         Err(failure) => return findings.bad("bounds", failure),
     };
