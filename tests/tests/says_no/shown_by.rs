@@ -61,8 +61,31 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         "nobody answers at the primary's address",
         &[
             "passwords::an_address_without_an_answer_is_worth_a_retry",
+            "hosts/topologies::who_listens_on_localhost_only_is_told_so_and_so_is_the_standby",
             "reclone::wrong_password_slot_and_address_leave_everything_as_it_was",
         ],
+    ),
+    (
+        "no root certificate for `verify-ca`, `verify-full`",
+        &[
+            "hosts/encrypted::nobody_is_believed_without_an_authority",
+            "hosts/encrypted::the_tools_own_connections_do_too",
+        ],
+    ),
+    (
+        "a certificate of another authority",
+        &[
+            "hosts/encrypted::nobody_is_believed_without_an_authority",
+            "hosts/encrypted::the_tools_own_connections_do_too",
+        ],
+    ),
+    (
+        "a certificate for another name, with `verify-full`",
+        &["hosts/encrypted::each_mode_believes_what_it_should", "hosts/encrypted::the_tools_own_connections_do_too"],
+    ),
+    (
+        "a login without TLS, where no rule lets it in so",
+        &["hosts/encrypted::each_mode_believes_what_it_should", "hosts/encrypted::the_tools_own_connections_do_too"],
     ),
     ("a port that is in use", &["making_and_dropping::create_refuses_a_port_that_is_taken"]),
     (
@@ -187,6 +210,7 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
             "preflight::no_free_replication_slot_is_found_before_anything_is_copied",
         ],
     ),
+    ("a role on a standby", &["hosts/topologies::roles_come_from_the_primary"]),
     (
         "a standby that is ahead of the primary named",
         &["preflight::a_standby_that_is_ahead_of_the_primary_is_not_replaced"],
