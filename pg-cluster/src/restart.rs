@@ -7,7 +7,7 @@ use crate::args::{ConnectArguments, StopArguments};
 use crate::fall_back;
 use crate::readiness;
 use crate::running::{self, AttachedStandby};
-use crate::serve::{act, look_again, start_down, take};
+use crate::serve::{act, look_again, start_down, take, tell_if_outside};
 use pg_runbook::cluster::{Cluster, postmaster};
 use pg_runbook::document::{Act, Needs};
 use pg_runbook::server::{ConnectionArguments, Server};
@@ -63,9 +63,10 @@ fn tell_of_the_way(run: &mut Run, cluster: &Cluster) -> Result<(), Failure> {
         run.warn(format!("{} was started outside {unit}; it comes back inside", cluster.title()));
     } else if cluster.service.is_some() && manager == Manager::Wrapper {
         run.warn(format!(
-            "{} comes back outside {}, which only root may tell to restart",
+            "{} comes back outside {}, which only root may tell to restart; inside: sudo pg-cluster restart {}",
             cluster.title(),
-            cluster.service.clone().unwrap_or_default()
+            cluster.service.clone().unwrap_or_default(),
+            cluster.option()
         ));
     }
     Ok(())
@@ -145,6 +146,7 @@ fn reload_running(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionA
     }
     run.document.needs = Needs::default();
     tell_what_waits(run, cluster, connection);
+    tell_if_outside(run, cluster);
     act(run, cluster, RELOAD);
     Ok(())
 }

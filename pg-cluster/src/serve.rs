@@ -5,7 +5,7 @@ use crate::fall_back;
 use crate::running;
 use pg_runbook::cluster::{Cluster, Role, State};
 use pg_runbook::document::{Act, Change, Needs};
-use pg_runbook::service::{self, CommandLine, StopMode};
+use pg_runbook::service::{self, CommandLine, Manager, StopMode};
 use pg_runbook::{Failure, GivenUp, Journal, Level, Run, standby};
 
 const START: Act = Act { plain: "start", past: "started" };
@@ -27,12 +27,29 @@ pub fn take(run: &mut Run) -> Result<Cluster, Failure> {
     let mut cluster = run.cluster()?;
     if cluster.state == State::Unknown {
         return Err(Failure::failed(format!("look into {}: permission denied", cluster.data_directory.display()))
-            .hint(format!("sudo pg-cluster …, or sudo -u {} pg-cluster …", cluster.owner)));
+            .hint(as_its_owner(run, &cluster)));
     }
     run.lock(&cluster)?;
     cluster.refresh();
     run.set_cluster(&cluster);
     Ok(cluster)
+}
+
+/// What was typed, by somebody who may.
+pub fn as_its_owner(run: &Run, cluster: &Cluster) -> String {
+    format!("sudo -u {} pg-cluster {} {}", cluster.owner, run.document.action, cluster.option())
+}
+
+/// A server that systemd knows nothing of is down to whoever asks systemd, and isn't stopped in order at a shutdown.
+pub fn tell_if_outside(run: &mut Run, cluster: &Cluster) {
+    // Who can't ask systemd isn't told.
+    if let Ok(Manager::Stray { unit }) = Manager::seen(cluster) {
+        run.warn(format!(
+            "{} runs outside {unit}, which takes it for down; inside again: sudo pg-cluster restart {}",
+            cluster.title(),
+            cluster.option()
+        ));
+    }
 }
 
 /// Also where it failed the document tells the server's state as it is then.
@@ -62,6 +79,7 @@ pub fn start(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure> {
     }
     if cluster.state == State::Running {
         run.message(format!("{} already runs", cluster.title()));
+        tell_if_outside(run, &cluster);
         if run.document.needs.level > Level::None {
             run.warn(format!("{} runs with its old configuration; pg-cluster restart makes it aware", cluster.title()));
         }
@@ -82,6 +100,7 @@ pub fn start_down(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArgumen
         look_again(run, cluster, started)?;
         running::see_it_answer(run, cluster, arguments)?;
         fall_back::remember_start(run, cluster, &arguments.connection);
+        tell_if_outside(run, cluster);
     }
     run.document.needs = Needs::default();
     act(run, cluster, START);

@@ -2,6 +2,7 @@
 
 use crate::args::StatusArguments;
 use crate::running;
+use crate::serve::{as_its_owner, tell_if_outside};
 use pg_runbook::cli::table;
 use pg_runbook::cluster::{self, Cluster, Role, State, debian};
 use pg_runbook::server::Server;
@@ -43,7 +44,7 @@ fn word(value: &impl serde::Serialize) -> String {
 /// `pg-cluster status`
 pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure> {
     let mut cluster = run.cluster()?;
-    let manager = Manager::of(&cluster)?;
+    let manager = Manager::seen(&cluster).or_else(|_| Manager::of(&cluster))?;
     run.fact("managed_by", &manager.describe());
     run.account(format!("data directory: {}", cluster.data_directory.display()));
     run.account(format!("configuration:  {}", cluster.config_file.display()));
@@ -54,11 +55,10 @@ pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure>
             run.account(format!("start.conf:     {policy}"));
         }
     }
-    if let Manager::Stray { unit } = &manager {
-        run.warn(format!(
-            "{} runs outside {unit}, which believes something else; pg-cluster restart brings it back",
-            cluster.title()
-        ));
+    tell_if_outside(run, &cluster);
+    if cluster.state == State::Unknown {
+        let folder = cluster.data_directory.display();
+        run.warn(format!("{folder} is not yours to look into: {}", as_its_owner(run, &cluster)));
     }
     if cluster.state != State::Running {
         run.message(format!("{} is {}", cluster.title(), word(&cluster.state)));

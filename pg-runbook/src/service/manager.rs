@@ -30,11 +30,20 @@ pub enum Manager {
 }
 
 impl Manager {
-    /// Who looks after the cluster's server now, or would after a start.
+    /// The way that whoever started the tool can go: only root may tell systemd to start and stop.
     pub fn of(cluster: &Cluster) -> Result<Self, Failure> {
+        if owner::started_by_root() { Self::seen(cluster) } else { Ok(Self::past_systemd(cluster)) }
+    }
+
+    fn past_systemd(cluster: &Cluster) -> Self {
+        if cluster.layout == Layout::Debian { Self::Wrapper } else { Self::PgCtl }
+    }
+
+    /// Who looks after the cluster's server now, or would after a start: systemd tells everybody.
+    pub fn seen(cluster: &Cluster) -> Result<Self, Failure> {
         let process = postmaster::look(&cluster.data_directory).process();
-        let ours = if cluster.layout == Layout::Debian { Self::Wrapper } else { Self::PgCtl };
-        if !owner::started_by_root() || !has_systemd() {
+        let ours = Self::past_systemd(cluster);
+        if !has_systemd() {
             return Ok(ours);
         }
         let unit = match (&cluster.service, &process) {
@@ -45,7 +54,7 @@ impl Manager {
         let Some(unit) = unit else { return Ok(ours) };
         Ok(match process {
             None => Self::Systemd { unit },
-            Some(process) if main_pid(&unit)? == Some(process.pid) => Self::Systemd { unit },
+            Some(process) if Unit::look(&unit)?.has(process.pid) => Self::Systemd { unit },
             Some(_) if cluster.layout == Layout::Debian => Self::Stray { unit },
             Some(_) => Self::PgCtl,
         })
@@ -76,10 +85,57 @@ fn unit_of(pid: i32) -> Option<String> {
     unit.ends_with(".service").then(|| unit.to_owned())
 }
 
-fn main_pid(unit: &str) -> Result<Option<i32>, Failure> {
-    let shown = Invocation::new(system_program("systemctl")?)
-        .args(["show", "--property", "MainPID", "--value", unit])
-        .as_started()
-        .run()?;
-    Ok(shown.stdout.trim().parse().ok().filter(|pid| *pid != 0))
+/// Whether the cluster's unit, if it has one, has ended all that it does once its server is gone. Debian's then stops
+/// the cluster by its name: a server that was started past it meanwhile would be stopped.
+pub(super) fn unit_is_at_rest(cluster: &Cluster) -> bool {
+    let Some(unit) = cluster.service.as_ref().filter(|_| has_systemd()) else { return true };
+    // Who can't ask can't wait either.
+    Unit::look(unit).map_or(true, |unit| unit.is_at_rest())
+}
+
+/// What systemd knows of a unit.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Unit {
+    main_pid: i32,
+    state: String,
+}
+
+impl Unit {
+    fn look(name: &str) -> Result<Self, Failure> {
+        let properties = ["show", "--property", "MainPID", "--property", "ActiveState", name];
+        let shown = Invocation::new(system_program("systemctl")?).args(properties).as_started().run()?;
+        Ok(Self::parse(&shown.stdout))
+    }
+
+    fn parse(text: &str) -> Self {
+        let value = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('='));
+            lines.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).unwrap_or_default()
+        };
+        Self { main_pid: value("MainPID").parse().unwrap_or_default(), state: value("ActiveState") }
+    }
+
+    /// While it starts, it doesn't know its main process yet.
+    fn has(&self, pid: i32) -> bool {
+        self.main_pid == pid || self.state == "activating"
+    }
+
+    fn is_at_rest(&self) -> bool {
+        ["inactive", "failed"].contains(&self.state.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_has_the_server_that_it_started_or_is_starting() {
+        let unit = Unit::parse("MainPID=42\nActiveState=active\n");
+        assert!(unit.has(42) && !unit.has(43) && !unit.is_at_rest());
+        assert!(Unit::parse("ActiveState=activating\nMainPID=0\n").has(42));
+        let stops = Unit::parse("MainPID=0\nActiveState=deactivating\n");
+        assert!(!stops.has(42) && !stops.is_at_rest());
+        assert!(Unit::parse("MainPID=0\nActiveState=failed\n").is_at_rest());
+    }
 }

@@ -102,7 +102,10 @@ pub fn start_again(cluster: &mut Cluster, before: &CommandLine, timeout: Duratio
     }
     let told = match Manager::of(cluster)? {
         Manager::Systemd { unit } => systemctl("start", &unit, timeout),
-        Manager::Wrapper | Manager::Stray { .. } => wrapper(cluster, "start", timeout),
+        Manager::Wrapper | Manager::Stray { .. } => {
+            await_condition(timeout, "while systemd ends the unit", || manager::unit_is_at_rest(cluster))?;
+            wrapper(cluster, "start", timeout)
+        }
         Manager::PgCtl => pg_ctl(cluster, "start", before, timeout),
     };
     observe_start(cluster, &log, timeout, told.map(drop))
