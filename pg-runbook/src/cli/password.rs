@@ -2,12 +2,12 @@
 
 use super::input::read_stdin;
 use crate::failure::{Attempt, Failure};
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, shell_word};
 use crate::owner;
 use crate::secret::Secret;
 use clap::Args;
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::{ErrorKind, IsTerminal};
+use std::path::{Path, PathBuf};
 
 /// Flattened into the verbs that take a password.
 #[derive(Args, Clone, Debug, Default)]
@@ -28,9 +28,7 @@ impl PasswordArguments {
     /// The password that an option names, if one does. Read with the rights that the tool was started with.
     pub fn named(&self, tell: &dyn Fn(&str)) -> Result<Option<Secret>, Failure> {
         if let Some(file) = &self.password_file {
-            let text = owner::as_started(|| {
-                std::fs::read_to_string(file).attempt(|| format!("read the password file {file:?}"))
-            })?;
+            let text = owner::as_started(|| read(file))?;
             return first_line(&text, &format!("the password file {}", file.display())).map(Some);
         }
         if let Some(command) = &self.password_command {
@@ -47,6 +45,16 @@ impl PasswordArguments {
         }
         Ok(None)
     }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file);
+    let denied = text.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    text.attempt(|| format!("read the password file {file:?}")).map_err(|failure| {
+        // `sudo -u postgres` has fewer rights than the shell that it is typed in.
+        let way_out = || format!("let your shell read it: --password-stdin < {}", shell_word(file.as_os_str()));
+        if denied { failure.hint(way_out()) } else { failure }
+    })
 }
 
 /// `$PGPASSWORD`, where it is set and not empty.

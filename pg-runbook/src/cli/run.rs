@@ -228,7 +228,10 @@ impl Run {
     /// Excludes other tools from a cluster until the run ends; with `--check` nobody is excluded.
     pub fn lock(&mut self, cluster: &Cluster) -> Result<(), Failure> {
         cluster::plain::refuse_one_aside(&cluster.data_directory)?;
-        self.lock_folder(&cluster.data_directory.clone())
+        self.lock_folder(&cluster.data_directory.clone()).map_err(|failure| match cluster.state {
+            cluster::State::Unknown => failure.hint(format!("as its owner: sudo -u {} {} …", cluster.owner, self.tool)),
+            _ => failure,
+        })
     }
 
     /// The same for a folder that is about to be a data directory. One that this run holds already stays held.
