@@ -78,7 +78,7 @@ pub struct SwapVerb {
 }
 
 /// What may be replaced.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct ReplacedArguments {
     /// Clone anew although it already is a standby of this primary
     #[arg(long)]

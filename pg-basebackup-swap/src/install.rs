@@ -71,6 +71,10 @@ pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
         return Ok(());
     }
     let Some(marker) = Marker::of(&places.incoming())? else {
+        if streams_already(run, &mut cluster) {
+            run.message(format!("{} already streams from this primary; nothing to install", cluster.title()));
+            return Ok(());
+        }
         return Err(Failure::refused(format!(
             "there is no copy to install: {} is missing",
             places.incoming().display()
@@ -81,6 +85,14 @@ pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
     let replaced = crate::args::ReplacedArguments { force: true, ..arguments.replaced.clone() };
     inspect::judge(run, &mut cluster, &Goal::system(&marker.system_identifier), &replaced)?;
     install(run, &mut cluster, &places, &marker.system_identifier, &arguments.swap)
+}
+
+/// Without a copy, a standby of the document's primary that streams is what a swap was to bring.
+fn streams_already(run: &mut Run, cluster: &mut Cluster) -> bool {
+    let told = run.document.primary.as_ref().and_then(|primary| primary.system_identifier.clone());
+    let Some(system) = told.filter(|told| cluster.system_identifier.as_ref() == Some(told)) else { return false };
+    let nothing = crate::args::ReplacedArguments::default();
+    inspect::judge(run, cluster, &system, &nothing).is_ok_and(|standing| standing == Standing::Streams)
 }
 
 fn remember(run: &mut Run, source: &Source) {
