@@ -126,10 +126,14 @@ impl TestCluster<'_> {
     /// A client that stays connected until it is dropped.
     #[track_caller]
     pub fn client(&self) -> Client {
-        let before = self.clients();
-        let child = self.psql().stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let client = Client(child.expect("start psql"));
-        crate::wait_for("a client is connected", std::time::Duration::from_secs(20), || self.clients() > before);
+        // Of another name than a psql that asks: that one may still be on its way out when the next one counts.
+        const NAME: &str = "a client that stays";
+        let query = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}'");
+        let clients = || self.sql(&query).parse::<u32>().expect("a number");
+        let (mut psql, before) = (self.psql(), clients());
+        psql.env("PGAPPNAME", NAME).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let client = Client(psql.spawn().expect("start psql"));
+        crate::wait_for("a client is connected", Duration::from_secs(20), || clients() > before);
         client
     }
 
@@ -145,11 +149,6 @@ impl TestCluster<'_> {
         std::io::Write::write_all(served.child.stdin.as_mut().expect("a pipe"), asks).expect("ask");
         assert!(served.still(), "nobody answers");
         served
-    }
-
-    fn clients(&self) -> u32 {
-        let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()";
-        self.sql(query).parse().expect("a number")
     }
 
     fn psql(&self) -> Command {
