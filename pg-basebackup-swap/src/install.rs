@@ -89,10 +89,14 @@ pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
 
 /// Without a copy, a standby of the document's primary that streams is what a swap was to bring.
 fn streams_already(run: &mut Run, cluster: &mut Cluster) -> bool {
-    let told = run.document.primary.as_ref().and_then(|primary| primary.system_identifier.clone());
-    let Some(system) = told.filter(|told| cluster.system_identifier.as_ref() == Some(told)) else { return false };
+    let primary = run.document.primary.as_ref();
+    let told = primary.and_then(|primary| Some((primary.system_identifier.clone()?, primary.timeline)));
+    let Some((system, timeline)) = told.filter(|(told, _)| cluster.system_identifier.as_ref() == Some(told)) else {
+        return false;
+    };
     let nothing = crate::args::ReplacedArguments::default();
-    inspect::judge(run, cluster, &system, &nothing).is_ok_and(|standing| standing == Standing::Streams)
+    let standing = inspect::judge(run, cluster, &Goal::current(&system, timeline), &nothing);
+    matches!(standing, Ok(Standing::Streams(_)))
 }
 
 fn remember(run: &mut Run, source: &Source) {
