@@ -92,6 +92,10 @@ pub struct ConnectArguments {
 /// What status checks.
 #[derive(Args, Clone, Debug)]
 pub struct StatusArguments {
+    /// Fail (exit 1) unless the server runs and, if it is a standby, streams and is not further behind than this (64MB);
+    /// if it has standbys, the same of each
+    #[arg(long, value_name = "SIZE", value_parser = crate::lag::size)]
+    pub max_lag: Option<u64>,
     /// How to connect.
     #[command(flatten)]
     pub connection: ConnectionArguments,

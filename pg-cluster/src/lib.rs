@@ -8,6 +8,7 @@ pub mod args;
 mod create;
 mod drop;
 mod fall_back;
+mod lag;
 mod readiness;
 mod require;
 mod restart;

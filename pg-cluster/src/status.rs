@@ -1,6 +1,7 @@
 //! Which clusters there are, and how one of them is. Changes nothing.
 
 use crate::args::StatusArguments;
+use crate::lag;
 use crate::running;
 use crate::serve::{as_its_owner, tell_if_outside};
 use pg_runbook::cli::table;
@@ -62,7 +63,7 @@ pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure>
     }
     if cluster.state != State::Running {
         run.message(format!("{} is {}", cluster.title(), word(&cluster.state)));
-        return Ok(());
+        return arguments.max_lag.map_or(Ok(()), |_| Err(lag::does_not_run(&cluster, &word(&cluster.state))));
     }
     let mut server = running::connect(run, &mut cluster, &arguments.connection)?;
     let in_recovery = standby::is_standby(&mut server)?;
@@ -76,22 +77,26 @@ pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure>
         cluster.role.as_ref().map(word).unwrap_or_default(),
         cluster.port
     ));
+    let mut replication = None;
     if in_recovery {
-        let replication = standby::replication(&mut server)?;
-        run.account(describe(&replication));
+        let replication = replication.insert(standby::replication(&mut server)?);
+        run.account(describe(replication));
         if replication.status.is_none() {
             warn_of_silence(run, &cluster, &mut server);
         }
-        run.fact("replication", &replication);
+        run.fact("replication", &*replication);
     }
     let standbys = running::attached_standbys(&mut server)?;
     for attached in &standbys {
         let address = attached.address.as_deref().unwrap_or("[local]");
-        let lag = attached.lag_bytes.map(|bytes| format!(", {bytes} bytes behind")).unwrap_or_default();
+        let lag = attached.lag_bytes.map(|bytes| format!(", {} behind", lag::shown(bytes))).unwrap_or_default();
         run.account(format!("sends to:       {address} as {} ({}{lag})", attached.username, attached.state));
     }
     run.fact("standbys", &standbys);
-    Ok(())
+    match arguments.max_lag {
+        Some(limit) => lag::judge(&cluster, limit, replication.as_ref(), &standbys),
+        None => Ok(()),
+    }
 }
 
 /// A standby that only replays an archive has no primary to stream from.
@@ -110,8 +115,9 @@ fn describe(replication: &standby::Replication) -> String {
         None => "replication:    no walreceiver runs".into(),
         Some(status) => {
             let from = replication.sender_host.as_ref().map(|host| format!(" from {host}")).unwrap_or_default();
-            let lag =
-                replication.replay_lag_bytes.map(|bytes| format!(", {bytes} bytes to replay")).unwrap_or_default();
+            let bytes = replication.lag_bytes.or(replication.replay_lag_bytes);
+            let time = replication.lag_seconds.map(|seconds| format!(" ({seconds} s)")).unwrap_or_default();
+            let lag = bytes.map(|bytes| format!(", {} behind{time}", lag::shown(bytes))).unwrap_or_default();
             format!("replication:    {status}{from}{lag}")
         }
     }

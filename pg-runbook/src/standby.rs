@@ -12,7 +12,7 @@ use crate::server::{ConnectionArguments, Defaults, Server};
 use serde::Serialize;
 
 /// What a standby says of its replication (`pg_stat_wal_receiver`, `pg_control_system()`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Replication {
     /// The walreceiver's state; absent where none runs.
     pub status: Option<String>,
@@ -28,6 +28,12 @@ pub struct Replication {
     pub replayed: Option<String>,
     /// Bytes received and not yet replayed.
     pub replay_lag_bytes: Option<i64>,
+    /// Bytes that the sender said to have, and that are not replayed yet.
+    pub lag_bytes: Option<i64>,
+    /// How old the last transaction is that was replayed, in seconds; 0 where nothing that came waits to be replayed.
+    pub lag_seconds: Option<f64>,
+    /// For how long the sender said nothing, in seconds; an idle one speaks each `wal_sender_timeout` / 2.
+    pub silent_seconds: Option<f64>,
     /// The system identifier of the data.
     pub system_identifier: String,
     /// Whether the sender went along with it: one that has no longer what is asked for begins, and breaks off at once.
@@ -84,12 +90,16 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
     };
     let query = format!(
         "SELECT status, {host}, received_tli, {received}::text,
-            coalesce({received} > receive_start_lsn OR backend_start < clock_timestamp() - interval '1 s', false)
+            coalesce({received} > receive_start_lsn OR backend_start < clock_timestamp() - interval '1 s', false),
+            greatest(pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()), 0)::bigint,
+            extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8
         FROM (SELECT 1) one LEFT JOIN pg_stat_wal_receiver ON true LEFT JOIN pg_stat_activity USING (pid)"
     );
     let rows = server.query(&query, &[])?;
     let replay = "SELECT pg_last_wal_replay_lsn()::text, pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint,
-        (SELECT system_identifier::text FROM pg_control_system())";
+        (SELECT system_identifier::text FROM pg_control_system()),
+        (CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+            ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END)::float8";
     let replayed = server.query(replay, &[])?;
     let (Some(row), Some(replay)) = (rows.first(), replayed.first()) else { return Ok(Replication::default()) };
     Ok(Replication {
@@ -99,10 +109,17 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
         timeline: row.get(3),
         received: row.get(4),
         settled: row.get(5),
+        lag_bytes: row.get(6),
+        silent_seconds: row.get::<_, Option<f64>>(7).map(rounded),
+        lag_seconds: replay.get::<_, Option<f64>>(3).map(rounded),
         replayed: replay.get(0),
         replay_lag_bytes: replay.get::<_, Option<i64>>(1).map(|bytes| bytes.max(0)),
         system_identifier: replay.get(2),
     })
+}
+
+fn rounded(seconds: f64) -> f64 {
+    (seconds.max(0.0) * 10.0).round() / 10.0
 }
 
 /// What the running server's processes tell without being asked.

@@ -12,11 +12,25 @@ use tests::{Sandbox, is_root, on_the_machines_own, skip, wait_for};
 on_the_machines_own!(the_pipeline_across_two_hosts_ends_in_a_standby_that_streams);
 
 const README: &str = include_str!("../../README.md");
+const PAGES: [&str; 8] = [
+    README,
+    include_str!("../../docs/jobs/README.md"),
+    include_str!("../../docs/jobs/first-standby.md"),
+    include_str!("../../docs/jobs/who-gets-in.md"),
+    include_str!("../../docs/jobs/rotate-the-password.md"),
+    include_str!("../../docs/jobs/fell-behind.md"),
+    include_str!("../../docs/jobs/replace-the-primary.md"),
+    include_str!("../../docs/jobs/wiki.md"),
+];
 const SHORT: &str = "pgrunbookreadme";
 
-/// The text of the code blocks that a shell is given.
+/// The text of README's code blocks that a shell is given.
 fn blocks() -> Vec<String> {
-    let after_fences = README.split("```sh\n").skip(1);
+    blocks_of(README)
+}
+
+fn blocks_of(page: &str) -> Vec<String> {
+    let after_fences = page.split("```sh\n").skip(1);
     after_fences.map(|text| text.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
@@ -40,13 +54,14 @@ fn commands(script: &str) -> Vec<String> {
         .collect()
 }
 
-/// Everything in README that is a command of ours.
-fn all_commands() -> Vec<String> {
-    let outside: String = README.split("```").step_by(2).collect();
+/// Everything in a page that is a command of ours, without where its output goes.
+fn commands_of(page: &str) -> Vec<String> {
+    let outside: String = page.split("```").step_by(2).collect();
     let quoted = outside.split('`').skip(1).step_by(2).map(str::to_owned);
-    let in_blocks = blocks();
+    let in_blocks = blocks_of(page);
     let all = quoted.flat_map(|text| commands(&text)).chain(in_blocks.iter().flat_map(|block| commands(block)));
-    all.filter(|text| text.starts_with("pg-") && text.contains(' ')).collect()
+    let ours = all.filter(|text| text.starts_with("pg-") && text.contains(' '));
+    ours.map(|text| text.split(" > ").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// The words of a command as the shell makes them; a quoted word has no blanks in README.
@@ -68,19 +83,19 @@ fn parse(command: &str) -> Result<(), clap::Error> {
 
 #[test]
 fn every_command_is_one_that_its_tool_takes() {
-    let commands = all_commands();
+    let commands: Vec<String> = PAGES.into_iter().flat_map(commands_of).collect();
     for command in &commands {
         match parse(command) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
-            Err(error) => panic!("README has a command that does not parse: {command}\n{error}"),
+            Err(error) => panic!("a page has a command that does not parse: {command}\n{error}"),
         }
     }
     for tool in ["pg-role", "pg-conf", "pg-cluster", "pg-pass", "pg-basebackup-swap"] {
         assert!(commands.iter().any(|command| command.starts_with(&format!("{tool} "))), "{tool} is shown");
     }
     // Each stage of the table, and each tool of both pipelines.
-    assert!(commands.len() >= 30, "{commands:#?}");
+    assert!(commands_of(README).len() >= 30 && commands.len() > 100, "{commands:#?}");
     assert!(parse("pg-conf sett wal_level=replica").is_err(), "what is no command would be found");
 }
 

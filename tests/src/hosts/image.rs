@@ -25,7 +25,7 @@ pub const SUITES: [Suite; 2] = [Suite { name: "bookworm", major: 15 }, Suite { n
 
 /// nftables cuts a host off; iproute2 has `ip` and `tc`.
 const PACKAGES: &str = "systemd systemd-sysv dbus postgresql postgresql-common sudo openssh-server openssh-client \
-    ca-certificates openssl iproute2 nftables procps less";
+    ca-certificates openssl iproute2 nftables procps less make";
 
 /// What is done once the packages are in. Two administrators: one who may become anybody, one who may only become
 /// postgres. Each host makes its machine-id and its clusters by itself: two hosts of one image share neither.

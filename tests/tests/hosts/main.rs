@@ -3,10 +3,13 @@
 mod encrypted;
 mod faults;
 mod ipv6;
+mod jobs;
 mod left_behind;
+mod make;
 mod operations;
 mod pipeline;
 mod reclone;
 mod the_wiki;
+mod timer;
 mod topologies;
 mod two_halves;

@@ -1,0 +1,56 @@
+//! `examples/Makefile`: the runbook as targets, from an administrator's own machine.
+
+use std::time::Duration;
+use tests::hosts::{Host, Hosts};
+use tests::{Document, on_the_newest_suite, wait_for};
+
+on_the_newest_suite!(make_sets_up_two_standbys_at_once_and_all_of_it_again_changes_nothing);
+
+const MAKEFILE: &str = include_str!("../../../examples/Makefile");
+
+fn make(work: &Host, standbys: [&Host; 2], words: &str) -> String {
+    let [db2, db3] = standbys.map(|host| host.address.clone());
+    let major = work.suite.major;
+    work.says(&format!(
+        "make -f /exchange/Makefile {words} PRIMARY=db1 STANDBYS='db2 db3' FROM='{db2} {db3}' SECRET=/exchange/secret \
+         MAIN={major}/main REPLICA={major}/replica 2>&1"
+    ))
+}
+
+/// What each of the stages said.
+fn documents(work: &Host, folder: &str) -> Vec<Document> {
+    let said = work.says(&format!("cat $(find {folder} -name '*.json' -not -path 'stages/check/*' | sort)"));
+    said.lines().map(|line| Document::read(&serde_json::from_str(line).expect("a document"))).collect()
+}
+
+fn make_sets_up_two_standbys_at_once_and_all_of_it_again_changes_nothing(hosts: &Hosts) {
+    hosts.file("secret", "correct horse battery staple\n");
+    hosts.file("Makefile", MAKEFILE);
+    let [work, db1, db2, db3] = hosts.boot(["work", "db1", "db2", "db3"]);
+    db1.main_cluster();
+    for host in [&db1, &db2, &db3] {
+        host.lets_in(&work, "root");
+    }
+    let (fleet, standbys) = ([&db1, &db2, &db3], [&db2, &db3]);
+    let before = fleet.map(Host::files);
+    make(&work, standbys, "-j check");
+    fleet.into_iter().zip(&before).for_each(|(host, before)| host.expect_same_files(before));
+    assert!(documents(&work, "stages/check/db2").iter().all(|document| document.check));
+
+    make(&work, standbys, "-j");
+    db1.sql(5432, "CREATE TABLE proof AS SELECT 42 AS answer");
+    for standby in standbys {
+        wait_for("the row to arrive", Duration::from_secs(20), || {
+            standby.try_sql(5434, "SELECT answer FROM proof").as_deref() == Some("42")
+        });
+    }
+    assert!(make(&work, standbys, "").contains("Nothing to be done"));
+
+    let before = fleet.map(Host::files);
+    make(&work, standbys, "-j -B");
+    fleet.into_iter().zip(&before).for_each(|(host, before)| host.expect_same_files(before));
+    let again = documents(&work, "stages");
+    let changed: Vec<&Document> = again.iter().filter(|document| document.changed).collect();
+    assert!(changed.is_empty(), "{changed:#?}");
+    assert_eq!(again.len(), 5 + 2 * 7, "one document a stage");
+}
