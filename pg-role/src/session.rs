@@ -76,7 +76,7 @@ fn to_cluster(run: &mut Run, cluster: &Cluster, connection: &ConnectionArguments
 fn to_named_server(run: &mut Run, connection: &ConnectionArguments) -> Result<Session, Failure> {
     let defaults =
         Defaults { dbname: Some("postgres".into()), application_name: Some(run.tool.into()), ..Defaults::default() };
-    let server = Server::connect(&connection.resolve(&defaults)?)?;
+    let server = Server::connect(&run.with_login_password(connection.resolve(&defaults)?))?;
     for warning in server.warnings() {
         run.warn(warning);
     }

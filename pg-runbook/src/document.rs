@@ -136,6 +136,12 @@ impl Document {
         });
     }
 
+    /// Whether steps so far would change something, and have not (`--check`).
+    #[must_use]
+    pub fn plans_changes(&self) -> bool {
+        self.check && (self.changed || self.steps.iter().any(|step| step.changed))
+    }
+
     /// What the document says about the primary, to be completed.
     pub fn primary_mut(&mut self) -> &mut Primary {
         self.primary.get_or_insert_default()

@@ -1,7 +1,11 @@
-//! `cargo xtask docs`: the JSON Schema, man pages and completions, all from the code.
+//! `cargo xtask docs`: the JSON Schema, the Ansible modules, man pages and completions, all from the code.
 //!
-//! What must always hold: what is committed (the schema) is what the code says; `--check` fails where it isn't.
+//! What must always hold: what is committed (the schema, the modules) is what the code says; `--check` fails where it
+//! isn't.
 
+mod ansible;
+
+use ansible::MODULES;
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -9,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// What can be asked.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Only see whether the committed schema is what the code says
+    /// Only see whether what is committed is what the code says
     #[arg(long)]
     check: bool,
 }
@@ -30,23 +34,37 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     if arguments.check {
         return check();
     }
-    write(&schema_file(), schema_text()?.as_bytes())?;
+    for (path, text) in committed()? {
+        write(&path, text.as_bytes())?;
+        println!("{}", path.display());
+    }
     let folder = root().join("target/docs");
     for command in tools() {
         man_pages(&command, &folder.join("man"))?;
         completions(command, &folder.join("completions"))?;
     }
-    println!("{}\n{}", schema_file().display(), folder.display());
+    println!("{}", folder.display());
     Ok(())
 }
 
-/// Whether the committed schema is what the code says.
+/// Whether what is committed is what the code says.
 pub fn check() -> Result<(), String> {
-    let committed = std::fs::read_to_string(schema_file()).unwrap_or_default();
-    if committed == schema_text()? {
-        return Ok(());
+    let old = |(path, text): &(PathBuf, String)| std::fs::read_to_string(path).unwrap_or_default() != *text;
+    match committed()?.iter().find(|file| old(file)) {
+        Some((path, _)) => Err(format!("{} is not what the code says: cargo xtask docs", path.display())),
+        None => Ok(()),
     }
-    Err(format!("{} is not what the code says: cargo xtask docs", schema_file().display()))
+}
+
+/// What is made from the code and stands in the repository all the same, because people read it there.
+fn committed() -> Result<Vec<(PathBuf, String)>, String> {
+    let modules = root().join("examples/ansible/plugins/modules");
+    let mut files = vec![(schema_file(), schema_text()?)];
+    for module in MODULES {
+        files.push((modules.join(module.name), module.script()));
+        files.push((modules.join(format!("{}.yml", module.name)), module.documentation(&tools())));
+    }
+    Ok(files)
 }
 
 fn root() -> PathBuf {

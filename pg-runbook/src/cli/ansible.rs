@@ -3,21 +3,68 @@
 //! What must always hold: the object becomes the same command line that a person would type, so there is one way
 //! through the tool; a password in it goes straight into a [`Secret`].
 
+use crate::document::Document;
 use crate::failure::{Attempt, Failure};
 use crate::secret::Secret;
-use clap::{ArgAction, Command};
+use clap::{Arg, ArgAction, Command};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
 use std::path::Path;
 
-/// A command line, and the password that must not be on it.
+/// A command line, the secrets that must not be on it, and the document that another task registered.
+#[derive(Debug)]
 pub(super) struct Request {
     pub arguments: Vec<OsString>,
-    pub password: Option<Secret>,
+    pub secrets: Secrets,
+    pub document: Option<Document>,
 }
 
-/// Reads the options' file. `action` names the verb; each other name is an option's long name with `_` for `-`, or the
-/// name of a positional argument; names that begin with `_ansible_` are Ansible's own.
+/// Passwords that came as options.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    /// Of the role or the password file's line.
+    pub password: Option<Secret>,
+    /// Of the login by which a server is asked.
+    pub login_password: Option<Secret>,
+}
+
+/// community.postgresql's names of ours. What a verb has an option for by that very name stays that option.
+const OTHER_NAMES: [(&str, &str); 9] = [
+    ("login_host", "host"),
+    ("login_unix_socket", "host"),
+    ("unix_socket", "host"),
+    ("login_port", "port"),
+    ("login_user", "username"),
+    ("login_db", "dbname"),
+    ("db", "dbname"),
+    ("name", "new_cluster"),
+    ("data_directory", "pgdata"),
+];
+
+/// What is only said in a connection string.
+const IN_CONNINFO: [(&str, &str); 6] = [
+    ("ssl_mode", "sslmode"),
+    ("login_ssl_mode", "sslmode"),
+    ("sslmode", "sslmode"),
+    ("ca_cert", "sslrootcert"),
+    ("ssl_cert", "sslcert"),
+    ("ssl_key", "sslkey"),
+];
+
+/// The state that a task asks for, as the verbs that bring it about; the first that knows all of its options is meant.
+const STATES: [(&str, &[&str]); 7] = [
+    ("present", &["ensure", "set", "allow", "create"]),
+    ("absent", &["drop", "unset", "disallow", "remove"]),
+    ("started", &["start"]),
+    ("stopped", &["stop"]),
+    ("restarted", &["restart"]),
+    ("reloaded", &["reload"]),
+    ("promoted", &["promote"]),
+];
+
+/// Reads the options' file. `action` names the verb, or `state` what is to be; each other name is an option's long name
+/// with `_` for `-`, the name of a positional argument, or community.postgresql's; `document` is what another task
+/// registered; names that begin with `_ansible_` are Ansible's own.
 pub(super) fn read(file: &Path, command: &Command) -> Result<Request, Failure> {
     let text = std::fs::read_to_string(file).attempt(|| format!("read {file:?}"))?;
     let options: Map<String, Value> = serde_json::from_str(&text)
@@ -26,29 +73,92 @@ pub(super) fn read(file: &Path, command: &Command) -> Result<Request, Failure> {
 }
 
 fn request(options: &Map<String, Value>, command: &Command) -> Result<Request, Failure> {
-    let verbs: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let verb = options.get("action").and_then(Value::as_str).unwrap_or_default();
-    let subcommand = command.find_subcommand(verb).ok_or_else(|| {
-        Failure::usage(format!("{verb:?} is not an action")).because(format!("there are: {}", verbs.join(", ")))
-    })?;
-    let mut words: Vec<OsString> = vec![command.get_name().into(), verb.into()];
+    let subcommand = verb(options, command)?;
+    let mut words: Vec<OsString> = vec![command.get_name().into(), subcommand.get_name().into()];
     let mut positional: Vec<OsString> = Vec::new();
-    let mut password = None;
+    let mut conninfo: Vec<String> = Vec::new();
+    let mut secrets = Secrets::default();
+    let mut document = None;
     for (name, value) in options {
         match name.as_str() {
-            "action" => {}
+            "action" | "state" => {}
             "_ansible_check_mode" if truth(value) == Some(true) => words.push("--check".into()),
             "_ansible_diff" if truth(value) == Some(true) => words.push("--diff".into()),
-            _ if name.starts_with("_ansible_") || value.is_null() => {}
-            "password" => password = Some(Secret::new(text(value))),
-            _ => option(subcommand, command, name, value, &mut words, &mut positional)?,
+            _ if name.starts_with("_ansible_") || is_left_out(value) => {}
+            "password" => secrets.password = Some(Secret::new(text(value))),
+            "login_password" => secrets.login_password = Some(Secret::new(text(value))),
+            "document" => document = Some(Document::read(&text(value), "the option document")?),
+            _ => match in_conninfo(subcommand, command, name) {
+                Some(word) => conninfo.push(format!("{word}='{}'", escaped(&text(value)))),
+                None => option(subcommand, command, name, value, &mut words, &mut positional)?,
+            },
         }
+    }
+    if !conninfo.is_empty() {
+        words.push(format!("--conninfo={}", conninfo.join(" ")).into());
     }
     // Over ssh a module's stdout may be a terminal.
     words.extend(["--no-input".into(), "--output=json".into()]);
     words.push("--".into());
     words.extend(positional);
-    Ok(Request { arguments: words, password })
+    Ok(Request { arguments: words, secrets, document })
+}
+
+/// What Ansible gives where a variable is to be as if it weren't there.
+fn is_left_out(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.starts_with("__omit_place_holder__"))
+}
+
+fn verb<'a>(options: &Map<String, Value>, command: &'a Command) -> Result<&'a Command, Failure> {
+    let said = |name: &str| options.get(name).filter(|value| !is_left_out(value)).map(text);
+    let verbs: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    let state = match (said("action"), said("state")) {
+        (Some(action), _) => {
+            return command.find_subcommand(&action).ok_or_else(|| {
+                Failure::usage(format!("{action:?} is not an action"))
+                    .because(format!("there are: {}", verbs.join(", ")))
+            });
+        }
+        (None, state) => state.unwrap_or_else(|| "present".into()),
+    };
+    let named = STATES.iter().find(|(name, _)| *name == state).map_or(&[][..], |(_, verbs)| verbs);
+    let candidates: Vec<&Command> = named.iter().filter_map(|verb| command.find_subcommand(verb)).collect();
+    let strangers = |candidate: &Command| options.keys().filter(|name| !knows(candidate, command, name)).count();
+    candidates.into_iter().min_by_key(|candidate| strangers(candidate)).ok_or_else(|| {
+        Failure::usage(format!("{state:?} is not a state of {}", command.get_name()))
+            .because(format!("action can be: {}", verbs.join(", ")))
+    })
+}
+
+fn knows(verb: &Command, command: &Command, name: &str) -> bool {
+    let own = ["action", "state", "password", "login_password", "document"];
+    own.contains(&name)
+        || name.starts_with("_ansible_")
+        || argument(verb, command, name).is_some()
+        || in_conninfo(verb, command, name).is_some()
+}
+
+fn in_conninfo(verb: &Command, command: &Command, name: &str) -> Option<&'static str> {
+    let word = IN_CONNINFO.iter().find(|(other, _)| *other == name)?.1;
+    (argument(verb, command, name).is_none() && argument(verb, command, "conninfo").is_some()).then_some(word)
+}
+
+/// In a value of a connection string (libpq's manual, "Keyword/Value Connection Strings").
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('\'', r"\'")
+}
+
+/// The option or positional argument of that name, or of the name that it stands for.
+fn argument<'a>(verb: &'a Command, command: &'a Command, name: &str) -> Option<&'a Arg> {
+    let find = |name: &str| {
+        let long = name.replace('_', "-");
+        let mut known = verb.get_arguments().chain(command.get_arguments());
+        known.find(|argument| {
+            argument.get_long() == Some(&long) || argument.is_positional() && argument.get_id() == name
+        })
+    };
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, ours)| *ours);
+    find(name).or_else(|| find(other?))
 }
 
 fn option(
@@ -59,12 +169,9 @@ fn option(
     words: &mut Vec<OsString>,
     positional: &mut Vec<OsString>,
 ) -> Result<(), Failure> {
-    let long = name.replace('_', "-");
-    let known = subcommand.get_arguments().chain(command.get_arguments());
-    let argument = known
-        .into_iter()
-        .find(|argument| argument.get_long() == Some(&long) || argument.is_positional() && argument.get_id() == name)
+    let argument = argument(subcommand, command, name)
         .ok_or_else(|| Failure::usage(format!("{name:?} is not an option of {}", subcommand.get_name())))?;
+    let long = argument.get_long().unwrap_or_default();
     if argument.is_positional() {
         positional.extend(values(value).into_iter().map(OsString::from));
     } else if matches!(argument.get_action(), ArgAction::SetTrue) {
@@ -121,6 +228,13 @@ mod tests {
                     .arg(Arg::new("settings").num_args(1..))
                     .arg(Arg::new("dry").long("dry-run").action(ArgAction::SetTrue)),
             )
+            .subcommand(
+                Command::new("allow")
+                    .arg(Arg::new("role"))
+                    .arg(Arg::new("from").long("from").action(ArgAction::Append))
+                    .arg(Arg::new("host").long("host"))
+                    .arg(Arg::new("conninfo").long("conninfo")),
+            )
     }
 
     fn words(options: &Value) -> Result<Vec<String>, Failure> {
@@ -149,6 +263,36 @@ mod tests {
     }
 
     #[test]
+    fn a_state_means_the_verb_that_knows_the_options() {
+        let verb = |options: &Value| words(options).unwrap()[1].clone();
+        assert_eq!(verb(&json!({"state": "present", "settings": ["a=b"]})), "set");
+        assert_eq!(verb(&json!({"role": "replicator", "from": ["192.0.2.7"]})), "allow");
+        let refused = words(&json!({"state": "asleep"})).unwrap_err();
+        assert!(refused.message.contains("asleep") && refused.causes[0].contains("allow"), "{refused}");
+    }
+
+    #[test]
+    fn takes_community_postgresqls_names() {
+        let options = json!({"state": "present", "role": "replicator", "login_host": "db1", "ssl_mode": "verify-full",
+            "ca_cert": "/etc/it's/ca.crt", "login_user": "__omit_place_holder__0", "login_password": "swordfish"});
+        let request = request(options.as_object().unwrap(), &command()).unwrap();
+        let words: Vec<_> = request.arguments.iter().map(|word| word.to_str().unwrap()).collect();
+        let conninfo = r"--conninfo=sslmode='verify-full' sslrootcert='/etc/it\'s/ca.crt'";
+        assert_eq!(words[2..4], ["--host=db1", conninfo]);
+        assert!(request.secrets.login_password.is_some());
+    }
+
+    #[test]
+    fn a_document_is_one_of_ours_or_refused() {
+        let own = Document::new("pg-conf", "set");
+        let options = json!({"action": "set", "document": serde_json::to_value(&own).unwrap()});
+        assert!(request(options.as_object().unwrap(), &command()).unwrap().document.is_some());
+        let options = json!({"action": "set", "document": {"skipped": true}});
+        let refused = request(options.as_object().unwrap(), &command()).unwrap_err();
+        assert!(refused.message.contains("the option document is not a pg-runbook/1 document"), "{refused}");
+    }
+
+    #[test]
     fn refuses_an_option_or_an_action_that_does_not_exist() {
         assert!(words(&json!({"action": "set", "nonsense": 1})).unwrap_err().message.contains("nonsense"));
         assert!(words(&json!({"action": "fly"})).unwrap_err().causes[0].contains("set"));
@@ -158,6 +302,6 @@ mod tests {
     fn keeps_the_password_off_the_command_line() {
         let options = json!({"action": "set", "password": "swordfish"});
         assert!(!words(&options).unwrap().join(" ").contains("swordfish"));
-        assert!(request(options.as_object().unwrap(), &command()).unwrap().password.is_some());
+        assert!(request(options.as_object().unwrap(), &command()).unwrap().secrets.password.is_some());
     }
 }

@@ -79,13 +79,8 @@ enum Start {
 }
 
 fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
-    let (words, given_password) = match ansible_file(arguments)? {
-        Some(file) => {
-            let request = ansible::read(&file, &T::command())?;
-            (request.arguments, request.password)
-        }
-        None => (arguments.to_vec(), None),
-    };
+    let module = ansible_file(arguments)?.map(|file| ansible::read(&file, &T::command())).transpose()?;
+    let words = module.as_ref().map_or(arguments, |request| &request.arguments);
     let tool = match T::try_parse_from(words) {
         Ok(tool) => tool,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -99,7 +94,11 @@ fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
     }
     let waiting = Instant::now();
     let expected = input::Expectation { disturbs: verb.disturbs, password_on_stdin: tool.password_on_stdin() };
-    let input = input::read(&common, expected, &|text| output::tell(T::NAME, &common, text))?;
+    let read = || input::read(&common, expected, &|text| output::tell(T::NAME, &common, text));
+    let (input, secrets) = match module {
+        Some(request) => (request.document, Some(request.secrets)),
+        None => (read()?, None),
+    };
     let reading = waiting.elapsed();
     if let Some(upstream) = input.as_ref().filter(|document| document.failed) {
         return Ok(Start::Done(output::pass_on(T::NAME, &common, upstream)));
@@ -109,7 +108,7 @@ fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
     {
         return Err(run::foreign(cluster));
     }
-    let mut run = Run::new(T::NAME, verb.name, common, input, given_password);
+    let mut run = Run::new(T::NAME, verb.name, common, input, secrets);
     let result = attempt(tool, verb, &mut run);
     Ok(Start::Ran(Box::new(run), verb, result, reading))
 }

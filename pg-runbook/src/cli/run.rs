@@ -3,6 +3,7 @@
 //! What must always hold: everything that a verb changes passes through [`Run::change`], so the document, stderr and
 //! the exit code tell the same story.
 
+use super::ansible::Secrets;
 use super::arguments::{CommonArguments, OutputForm};
 use super::password::{self, PasswordArguments};
 use crate::cluster::{self, Cluster, State, host};
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 use crate::lock::Lock;
 use crate::owner;
 use crate::secret::{self, Secret};
-use crate::server::{ConnectionArguments, Defaults, Server};
+use crate::server::{ConnectionArguments, Defaults, Server, Target};
 use crate::stderr;
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -28,7 +29,8 @@ pub struct Run {
     has_input: bool,
     after_plans: bool,
     changed: bool,
-    given_password: Option<Secret>,
+    /// Where it runs as an Ansible module.
+    module: Option<Secrets>,
     account: Vec<String>,
     locks: Vec<Lock>,
 }
@@ -39,15 +41,21 @@ impl Run {
         action: &str,
         common: CommonArguments,
         input: Option<Document>,
-        given_password: Option<Secret>,
+        module: Option<Secrets>,
     ) -> Self {
         let has_input = input.is_some();
-        let after_plans = input.as_ref().is_some_and(|document| document.check && document.changed);
+        let after_plans = input.as_ref().is_some_and(Document::plans_changes);
         let mut document = input.unwrap_or_else(|| Document::new(tool, action));
         document.tool = tool.into();
         document.action = action.into();
         document.check |= common.check;
         document.msg = String::new();
+        if module.is_some() {
+            // A task tells of itself only; what those before it changed is in `steps`.
+            document.changed = false;
+            document.warnings.clear();
+            document.diff.clear();
+        }
         Self {
             tool,
             common,
@@ -55,7 +63,7 @@ impl Run {
             has_input,
             after_plans,
             changed: false,
-            given_password,
+            module,
             account: Vec::new(),
             locks: Vec::new(),
         }
@@ -256,16 +264,24 @@ impl Run {
             application_name: Some(self.tool.into()),
             beats_environment: true,
         };
-        let server = Server::connect(&arguments.resolve(&defaults)?)?;
+        let server = Server::connect(&self.with_login_password(arguments.resolve(&defaults)?))?;
         for warning in server.warnings() {
             self.warn(warning);
         }
         Ok(server)
     }
 
+    /// A module's login may have a password of its own.
+    #[must_use]
+    pub fn with_login_password(&self, mut target: Target) -> Target {
+        let given = self.module.as_ref().and_then(|secrets| secrets.login_password.clone());
+        target.password = given.or(target.password);
+        target
+    }
+
     /// The password that was given: by option or as an Ansible option; else `$PGPASSWORD` where `environment` allows it.
     pub fn password(&self, arguments: &PasswordArguments, environment: bool) -> Result<Option<Secret>, Failure> {
-        if let Some(given) = &self.given_password {
+        if let Some(given) = self.module.as_ref().and_then(|secrets| secrets.password.as_ref()) {
             return password::first_line(given.expose(), "the option password").map(Some);
         }
         let named = arguments.named(&|text| self.say(text))?;
