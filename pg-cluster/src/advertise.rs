@@ -4,7 +4,7 @@
 
 use crate::args::AdvertiseArguments;
 use crate::running;
-use pg_runbook::cluster::{system_identifier, version};
+use pg_runbook::cluster::{Cluster, system_identifier, version};
 use pg_runbook::document::Needs;
 use pg_runbook::server::{ConnectionArguments, Server, SslMode};
 use pg_runbook::{Failure, Level, Run, service, standby};
@@ -18,23 +18,13 @@ const TIMELINE: &str = "SELECT CASE WHEN pg_is_in_recovery()
 /// `pg-cluster advertise`
 pub fn advertise(run: &mut Run, arguments: &AdvertiseArguments) -> Result<(), Failure> {
     SslMode::parse(&arguments.sslmode)?;
-    let mut cluster = run.cluster()?;
-    service::running(&cluster)?;
-    let mut server = running::connect(run, &mut cluster, &ConnectionArguments::default())?;
-    if standby::is_standby(&mut server)? {
-        run.warn(format!("{} is a standby itself: its standbys will be fed through it", cluster.title()));
-    }
-    let settings = bounds(&mut server, cluster.major)?;
-    let timeline = server.text(TIMELINE)?.unwrap_or_default();
-    let listens = server.text("SHOW listen_addresses")?.unwrap_or_default();
-    warn_if_unreachable(run, &arguments.host, &listens, &cluster.option());
-    if run.document.needs.level > Level::None && !run.check() {
-        run.warn(format!(
-            "{} has not been made aware of its changes: pg-cluster restart {}",
-            cluster.title(),
-            cluster.option()
-        ));
-    }
+    let named = run.common.cluster.is_some() || run.common.pgdata.is_some();
+    let planned = if named || !run.cluster_is_only_planned() { None } else { run.document.cluster.clone() };
+    let cluster = match planned {
+        // A copy has its primary's system identifier, version and bounds, and those are in the document already.
+        Some(planned) => planned,
+        None => ask(run, arguments)?,
+    };
     let role = role(run, arguments);
     if role.is_none() {
         run.warn("standbys are not told of a role: name it with --role, or put pg-role ensure ROLE before this in the pipeline");
@@ -46,15 +36,41 @@ pub fn advertise(run: &mut Run, arguments: &AdvertiseArguments) -> Result<(), Fa
     primary.slot.clone_from(&arguments.slot);
     primary.sslmode = Some(arguments.sslmode.clone());
     primary.passfile = None;
-    primary.major = Some(cluster.major);
-    primary.system_identifier = system_identifier(&cluster.data_directory);
-    primary.timeline = timeline.parse().ok();
-    primary.settings = settings;
     let place = format!("{}:{}", arguments.host, primary.port.unwrap_or_default());
     run.document.cluster = None;
     run.document.needs = Needs::default();
     run.message(format!("standbys are told of {} as {place}", cluster.title()));
     Ok(())
+}
+
+/// What the running server says of itself.
+fn ask(run: &mut Run, arguments: &AdvertiseArguments) -> Result<Cluster, Failure> {
+    let mut cluster = run.cluster()?;
+    service::running(&cluster)?;
+    let mut server = running::connect(run, &mut cluster, &ConnectionArguments::default())?;
+    if standby::is_standby(&mut server)? {
+        run.warn(format!("{} is a standby itself: its standbys will be fed through it", cluster.title()));
+    }
+    let settings = bounds(&mut server, cluster.major)?;
+    let timeline = server.text(TIMELINE)?.unwrap_or_default();
+    let listens = server.text("SHOW listen_addresses")?.unwrap_or_default();
+    // A plan before this may mend it.
+    if !run.follows_plans() {
+        warn_if_unreachable(run, &arguments.host, &listens, &cluster.option());
+    }
+    if run.document.needs.level > Level::None && !run.check() {
+        run.warn(format!(
+            "{} has not been made aware of its changes: pg-cluster restart {}",
+            cluster.title(),
+            cluster.option()
+        ));
+    }
+    let primary = run.document.primary_mut();
+    primary.major = Some(cluster.major);
+    primary.system_identifier = system_identifier(&cluster.data_directory);
+    primary.timeline = timeline.parse().ok();
+    primary.settings = settings;
+    Ok(cluster)
 }
 
 fn bounds(server: &mut Server, major: u32) -> Result<Map<String, Value>, Failure> {

@@ -45,7 +45,8 @@ impl Tool for Arguments {
             Command::Reload(_) => verb("reload", false, true),
             Command::Promote(_) => verb("promote", true, true),
             Command::Wait(_) => verb("wait", false, true),
-            Command::Advertise(_) => verb("advertise", false, true),
+            // Standbys of a planned standby are told of it all the same, or a plan would end there.
+            Command::Advertise(_) => verb("advertise", false, false),
         }
     }
 
