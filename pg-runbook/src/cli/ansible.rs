@@ -29,7 +29,7 @@ pub(super) struct Secrets {
 }
 
 /// community.postgresql's names of ours. What a verb has an option for by that very name stays that option.
-const OTHER_NAMES: [(&str, &str); 9] = [
+pub const OTHER_NAMES: [(&str, &str); 16] = [
     ("login_host", "host"),
     ("login_unix_socket", "host"),
     ("unix_socket", "host"),
@@ -39,6 +39,13 @@ const OTHER_NAMES: [(&str, &str); 9] = [
     ("db", "dbname"),
     ("name", "new_cluster"),
     ("data_directory", "pgdata"),
+    ("users", "role"),
+    ("source", "from"),
+    ("address", "from"),
+    ("contype", "type"),
+    ("databases", "database"),
+    ("conn_limit", "connection_limit"),
+    ("expires", "valid_until"),
 ];
 
 /// What is only said in a connection string.
@@ -172,8 +179,9 @@ fn option(
     let argument = argument(subcommand, command, name)
         .ok_or_else(|| Failure::usage(format!("{name:?} is not an option of {}", subcommand.get_name())))?;
     let long = argument.get_long().unwrap_or_default();
+    let values = || values(value, takes_several(argument));
     if argument.is_positional() {
-        positional.extend(values(value).into_iter().map(OsString::from));
+        positional.extend(values().into_iter().map(OsString::from));
     } else if matches!(argument.get_action(), ArgAction::SetTrue) {
         match truth(value) {
             Some(true) => words.push(format!("--{long}").into()),
@@ -181,7 +189,7 @@ fn option(
             None => return Err(Failure::usage(format!("{name} is {value}, which is neither yes nor no"))),
         }
     } else {
-        words.extend(values(value).into_iter().map(|value| OsString::from(format!("--{long}={value}"))));
+        words.extend(values().into_iter().map(|value| OsString::from(format!("--{long}={value}"))));
     }
     Ok(())
 }
@@ -195,8 +203,14 @@ fn truth(value: &Value) -> Option<bool> {
     }
 }
 
-/// A list gives several values, an object NAME=VALUE each; YAML's `on` arrives as true.
-fn values(value: &Value) -> Vec<String> {
+fn takes_several(argument: &Arg) -> bool {
+    matches!(argument.get_action(), ArgAction::Append)
+        || argument.get_num_args().is_some_and(|range| range.max_values() > 1)
+}
+
+/// A list gives several values, an object NAME=VALUE each; YAML's `on` arrives as true. Where several are taken, a text
+/// is a list too; but not where it holds a `=`: a setting's value may hold commas.
+fn values(value: &Value, several: bool) -> Vec<String> {
     let setting = |value: &Value| match value {
         Value::Bool(true) => "on".to_owned(),
         Value::Bool(false) => "off".to_owned(),
@@ -205,8 +219,18 @@ fn values(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().map(text).collect(),
         Value::Object(pairs) => pairs.iter().map(|(name, value)| format!("{name}={}", setting(value))).collect(),
+        Value::String(list) if several && !list.contains('=') => {
+            list.split(',').map(|item| item.trim().to_owned()).collect()
+        }
         single => vec![text(single)],
     }
+}
+
+/// The one text of a failure that Ansible shows in every form of its output.
+pub(super) fn message(failure: &Failure) -> String {
+    let said = std::iter::once(&failure.message).chain(failure.causes.iter().filter(|cause| !cause.is_empty()));
+    let said = said.map(String::as_str).collect::<Vec<_>>().join(": ");
+    failure.hint.iter().fold(said, |said, hint| format!("{said} (hint: {hint})"))
 }
 
 fn text(value: &Value) -> String {
@@ -214,94 +238,5 @@ fn text(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Arg;
-    use serde_json::json;
-
-    fn command() -> Command {
-        Command::new("pg-conf")
-            .arg(Arg::new("pgdata").long("pgdata").global(true))
-            .arg(Arg::new("check").long("check").action(ArgAction::SetTrue).global(true))
-            .subcommand(
-                Command::new("set")
-                    .arg(Arg::new("settings").num_args(1..))
-                    .arg(Arg::new("dry").long("dry-run").action(ArgAction::SetTrue)),
-            )
-            .subcommand(
-                Command::new("allow")
-                    .arg(Arg::new("role"))
-                    .arg(Arg::new("from").long("from").action(ArgAction::Append))
-                    .arg(Arg::new("host").long("host"))
-                    .arg(Arg::new("conninfo").long("conninfo")),
-            )
-    }
-
-    fn words(options: &Value) -> Result<Vec<String>, Failure> {
-        let request = request(options.as_object().unwrap(), &command())?;
-        Ok(request.arguments.into_iter().map(|word| word.into_string().unwrap()).collect())
-    }
-
-    #[test]
-    fn turns_options_into_the_command_line_a_person_would_type() {
-        let options = json!({"action": "set", "pgdata": "/srv/x", "settings": {"wal_compression": true, "wal_keep_size": "8GB"},
-            "dry_run": "no", "_ansible_check_mode": true, "_ansible_no_log": false});
-        assert_eq!(
-            words(&options).unwrap(),
-            [
-                "pg-conf",
-                "set",
-                "--pgdata=/srv/x",
-                "--check",
-                "--no-input",
-                "--output=json",
-                "--",
-                "wal_compression=on",
-                "wal_keep_size=8GB"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_state_means_the_verb_that_knows_the_options() {
-        let verb = |options: &Value| words(options).unwrap()[1].clone();
-        assert_eq!(verb(&json!({"state": "present", "settings": ["a=b"]})), "set");
-        assert_eq!(verb(&json!({"role": "replicator", "from": ["192.0.2.7"]})), "allow");
-        let refused = words(&json!({"state": "asleep"})).unwrap_err();
-        assert!(refused.message.contains("asleep") && refused.causes[0].contains("allow"), "{refused}");
-    }
-
-    #[test]
-    fn takes_community_postgresqls_names() {
-        let options = json!({"state": "present", "role": "replicator", "login_host": "db1", "ssl_mode": "verify-full",
-            "ca_cert": "/etc/it's/ca.crt", "login_user": "__omit_place_holder__0", "login_password": "swordfish"});
-        let request = request(options.as_object().unwrap(), &command()).unwrap();
-        let words: Vec<_> = request.arguments.iter().map(|word| word.to_str().unwrap()).collect();
-        let conninfo = r"--conninfo=sslmode='verify-full' sslrootcert='/etc/it\'s/ca.crt'";
-        assert_eq!(words[2..4], ["--host=db1", conninfo]);
-        assert!(request.secrets.login_password.is_some());
-    }
-
-    #[test]
-    fn a_document_is_one_of_ours_or_refused() {
-        let own = Document::new("pg-conf", "set");
-        let options = json!({"action": "set", "document": serde_json::to_value(&own).unwrap()});
-        assert!(request(options.as_object().unwrap(), &command()).unwrap().document.is_some());
-        let options = json!({"action": "set", "document": {"skipped": true}});
-        let refused = request(options.as_object().unwrap(), &command()).unwrap_err();
-        assert!(refused.message.contains("the option document is not a pg-runbook/1 document"), "{refused}");
-    }
-
-    #[test]
-    fn refuses_an_option_or_an_action_that_does_not_exist() {
-        assert!(words(&json!({"action": "set", "nonsense": 1})).unwrap_err().message.contains("nonsense"));
-        assert!(words(&json!({"action": "fly"})).unwrap_err().causes[0].contains("set"));
-    }
-
-    #[test]
-    fn keeps_the_password_off_the_command_line() {
-        let options = json!({"action": "set", "password": "swordfish"});
-        assert!(!words(&options).unwrap().join(" ").contains("swordfish"));
-        assert!(request(options.as_object().unwrap(), &command()).unwrap().secrets.password.is_some());
-    }
-}
+#[path = "ansible_tests.rs"]
+mod tests;

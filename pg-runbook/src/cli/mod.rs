@@ -12,6 +12,7 @@ mod ansible;
 mod input;
 mod output;
 
+pub use ansible::OTHER_NAMES as ANSIBLE_NAMES;
 pub use arguments::CommonArguments;
 pub use password::PasswordArguments;
 pub use run::Run;

@@ -4,7 +4,7 @@
 //! done.
 
 use super::arguments::{CommonArguments, OutputForm};
-use super::{Run, Verb, step, success};
+use super::{Run, Verb, ansible, step, success};
 use crate::document::Document;
 use crate::failure::{Code, Failure};
 use crate::stderr;
@@ -25,6 +25,9 @@ pub(super) fn finish(mut run: Run, verb: Verb, result: Result<(), Failure>, took
     let changed = run.changed();
     if let Err(failure) = &result {
         run.document.fail(failure);
+        if run.is_module() {
+            run.document.msg = ansible::message(failure);
+        }
         explain(run.tool, failure);
     } else if run.document.msg.is_empty() {
         run.document.msg = format!("{}: nothing to do", verb.name);
@@ -50,12 +53,15 @@ pub(super) fn fail_early(command: &clap::Command, tool: &str, arguments: &[OsStr
     let action = words.iter().find(|word| command.find_subcommand(&***word).is_some());
     let mut document = Document::new(tool, action.map_or("", |word| word));
     document.fail(failure);
+    let as_module = words.iter().any(|word| *word == "--ansible");
+    if as_module {
+        document.msg = ansible::message(failure);
+    }
     document.steps.push(step(&document, false, 0.0));
     let asked = |form: &str| {
         words.iter().any(|word| *word == format!("--output={form}"))
             || words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == form)
     };
-    let as_module = words.iter().any(|word| *word == "--ansible");
     if as_module || asked("json") || !asked("text") && !std::io::stdout().is_terminal() {
         let _ = write(&document.to_json());
     }

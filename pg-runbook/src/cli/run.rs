@@ -93,6 +93,10 @@ impl Run {
         self.changed
     }
 
+    pub(super) fn is_module(&self) -> bool {
+        self.module.is_some()
+    }
+
     /// A line for people on stderr.
     pub fn say(&self, text: &str) {
         if !self.common.quiet {

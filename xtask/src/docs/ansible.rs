@@ -4,6 +4,7 @@
 //! playbooks say.
 
 use clap::{Arg, ArgAction, Command};
+use pg_runbook::cli::ANSIBLE_NAMES;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -96,9 +97,8 @@ const OWN: [(&str, &str, &str); 3] = [
     (
         "login_password",
         "str",
-        "The password of the login by which a server is asked. Other connection options are known \
-        by community.postgresql's names too (login_host, login_port, login_user, login_unix_socket, login_db, ssl_mode, \
-        ca_cert).",
+        "The password of the login by which a server is asked. Where conninfo is an option, ssl_mode, ca_cert, ssl_cert \
+        and ssl_key are too.",
     ),
     ("password", "str", "A password; it goes to the server as a verifier, and is shown nowhere."),
 ];
@@ -124,8 +124,10 @@ impl Module {
         for (name, kind, about) in OWN {
             let _ = write!(text, "    {name}:\n      description:\n        - {}\n      type: {kind}\n", quoted(about));
         }
-        for (name, option) in self.options(tools) {
-            option.write(&name, &mut text);
+        let options = self.options(tools);
+        let known: Vec<String> = options.keys().cloned().collect();
+        for (name, option) in options {
+            option.write(&name, &known, &mut text);
         }
         text += "EXAMPLES: |\n";
         for line in self.example.lines() {
@@ -229,7 +231,8 @@ impl Option_ {
         }
     }
 
-    fn write(&self, name: &str, text: &mut String) {
+    /// Its description; `known` are all of the module's names, which are nobody's other names.
+    fn write(&self, name: &str, known: &[String], text: &mut String) {
         let about = format!("{} ({})", self.about.trim_end_matches('.'), self.verbs.join(", "));
         let _ =
             write!(text, "    {name}:\n      description:\n        - {}\n      type: {}\n", quoted(&about), self.kind);
@@ -239,6 +242,12 @@ impl Option_ {
                 "      choices: [{}]",
                 self.choices.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(", ")
             );
+        }
+        let others =
+            ANSIBLE_NAMES.iter().filter(|(other, ours)| *ours == name && !known.iter().any(|name| name == other));
+        let others: Vec<&str> = others.map(|(other, _)| *other).collect();
+        if !others.is_empty() {
+            let _ = writeln!(text, "      aliases: [{}]", others.join(", "));
         }
         if let Some(default) = &self.default {
             let _ = writeln!(text, "      default: {}", quoted(default));
