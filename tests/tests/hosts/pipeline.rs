@@ -40,7 +40,7 @@ fn one_pipeline_over_ssh_makes_a_standby_and_a_second_run_changes_nothing(hosts:
         host.expect_same_files(before);
     }
     assert_eq!(starts, [started(&db1, 5432), started(&db2, 5434)]);
-    watcher.expect_nothing_in_processes();
-    Watcher::of(secret).expect_nothing_on(&db1, &["/root/s"]);
-    Watcher::of(secret).expect_nothing_on(&db2, &["/root/s", "/var/lib/postgresql/.pgpass"]);
+    let watcher = watcher.expect_nothing_in_processes();
+    watcher.expect_nothing_on(&db1, &["/root/s"]);
+    watcher.expect_nothing_on(&db2, &["/root/s", "/var/lib/postgresql/.pgpass"]);
 }
