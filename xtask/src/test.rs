@@ -3,6 +3,7 @@
 //! What must always hold: what could not run is listed with its reason, and with `CI=true` nothing is skipped for want
 //! of PostgreSQL.
 
+use crate::ansible;
 use crate::image;
 use crate::selection::Selection;
 use crate::servers;
@@ -42,6 +43,7 @@ fn everything(arguments: &Arguments) -> Result<bool, String> {
     let selection = &arguments.selection;
     let wanted = Servers::find().wanted(selection.pg);
     servers::set_up(&wanted)?;
+    ansible::set_up()?;
     // Each scenario on hosts says for itself that it could not run; in CI it fails.
     if let Err(trouble) = image::run(&image::Arguments::default()) {
         println!("no hosts for end-to-end scenarios: {trouble}");

@@ -271,6 +271,11 @@ impl Host {
         status.success().then(|| said.trim_end().to_owned())
     }
 
+    /// Whether a program of this name runs on it.
+    pub fn has_process(&self, name: &str) -> bool {
+        self.exec(&["pgrep", "--exact", name]).0.success()
+    }
+
     pub(super) fn tells(&self, script: &str) -> String {
         let (_, stdout, stderr) = self.exec(&["bash", "-c", script]);
         format!("{stdout}{stderr}")

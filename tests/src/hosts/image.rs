@@ -23,9 +23,10 @@ pub struct Suite {
 /// Those that hosts are made of.
 pub const SUITES: [Suite; 2] = [Suite { name: "bookworm", major: 15 }, Suite { name: "trixie", major: 17 }];
 
-/// nftables cuts a host off; iproute2 has `ip` and `tc`.
+/// nftables cuts a host off; iproute2 has `ip` and `tc`. Ansible wants python3 for what is asynchronous, and acl to become
+/// one user from another.
 const PACKAGES: &str = "systemd systemd-sysv dbus postgresql postgresql-common sudo openssh-server openssh-client \
-    ca-certificates openssl iproute2 nftables procps less make";
+    ca-certificates openssl iproute2 nftables procps less make python3 acl";
 
 /// What is done once the packages are in. Two administrators: one who may become anybody, one who may only become
 /// postgres. Each host makes its machine-id and its clusters by itself: two hosts of one image share neither.

@@ -13,7 +13,7 @@ use std::process::Command;
 const FOLDER: &str = "/var/tmp";
 
 /// The place of what these bytes name.
-pub(super) fn place(of: impl Hash) -> PathBuf {
+pub(crate) fn place(of: impl Hash) -> PathBuf {
     let mut hash = DefaultHasher::new();
     of.hash(&mut hash);
     let name = format!("pg-runbook-test-servers-{}-{:016x}", nix::unistd::getuid(), hash.finish());
@@ -29,7 +29,7 @@ pub(super) fn server(major: u32, place: &Path, bin: &str) -> Option<Server> {
 }
 
 /// Fills it beside its place first. What is filled by two at once is the same.
-pub(super) fn fill(place: &Path, with: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+pub(crate) fn fill(place: &Path, with: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
     let trouble = |error: std::io::Error| format!("make {}: {error}", place.display());
     let beside = tempfile::Builder::new()
         .prefix(".pg-runbook-test-servers-")
@@ -46,7 +46,7 @@ pub(super) fn fill(place: &Path, with: impl FnOnce(&Path) -> Result<(), String>)
 }
 
 /// Runs a command; what it said on stderr, where it fails.
-pub(super) fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let shown = format!("{command:?}").replace('"', "");
     let output = command.output().map_err(|error| format!("{shown}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);

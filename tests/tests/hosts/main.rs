@@ -2,10 +2,12 @@
 
 mod encrypted;
 mod faults;
+mod fleet;
 mod ipv6;
 mod jobs;
 mod left_behind;
 mod make;
+mod modules;
 mod operations;
 mod pipeline;
 mod reclone;
