@@ -1,3 +1,5 @@
+//! What Ansible gives, and the command line that comes of it.
+
 use super::*;
 use clap::Arg;
 use serde_json::json;
