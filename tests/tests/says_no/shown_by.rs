@@ -269,6 +269,10 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
             "hosts/faults::a_password_that_is_wrong_at_any_stage_is_told_with_the_way_out_and_seen_nowhere",
         ],
     ),
+    (
+        "a standby that is down, silent or further behind than `--max-lag`",
+        &["lag::a_standby_that_is_too_far_behind_or_does_not_stream_fails_the_check"],
+    ),
     ("a document from another host", &["says_no::a_document_of_another_host_is_refused_by_every_tool"]),
     ("truncated JSON, a second document, another schema", &["says_no::what_is_no_document_is_refused_by_every_tool"]),
     (
