@@ -4,7 +4,7 @@ use crate::two_halves::{STANDBY, Terms, command_of, expect_to_arrive, follow, pr
 use tests::hosts::{Hosts, Protocols, SUITES, with_hosts_on};
 
 #[test]
-fn a_runbook_over_ipv6_by_name_and_by_address() {
+fn a_runbook_over_ipv6_by_name_and_by_address_on_trixie_with_17() {
     with_hosts_on(SUITES[1], Protocols::Both, over_ipv6);
 }
 
