@@ -52,7 +52,7 @@ pub use patience::wait_for;
 pub use proxy::Proxy;
 pub use sandbox::{Sandbox, sweep};
 pub use servers::{Missing, Server, Servers, Wanted, Wheel, psql, to_fetch};
-pub use skipped::{SKIPPED_FILE, skip};
+pub use skipped::{SKIPPED_FILE, in_ci, skip};
 
 /// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.
 pub fn with_server(wanted: Wanted, scenario: fn(&Sandbox)) {
@@ -64,8 +64,7 @@ pub fn with_server_on(ground: Ground, wanted: Wanted, scenario: fn(&Sandbox)) {
     match Servers::find().get(wanted) {
         Ok(server) => scenario(&Sandbox::new(server, ground)),
         Err(missing) => {
-            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-            assert!(!(in_ci && wanted == Wanted::Local), "{missing}, and CI skips nothing for want of it");
+            assert!(!(in_ci() && wanted == Wanted::Local), "{missing}, and CI skips nothing for want of it");
             skip(&missing.to_string());
         }
     }

@@ -15,3 +15,8 @@ pub fn skip(reason: &str) {
     // One write, so that lines of parallel tests don't mix.
     file.write_all(format!("{test}\t{reason}\n").as_bytes()).expect("write the list of skipped tests");
 }
+
+/// Whether this is a run where nothing that is the machine's business may be skipped.
+pub fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}

@@ -2,6 +2,7 @@
 //!
 //! What must always hold: an image that is there is not built again.
 
+use crate::servers::need;
 use crate::shell;
 use tests::hosts::{Docker, HostImage, SUITES};
 
@@ -26,7 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         if image.exists() && !arguments.fresh {
             println!("{} is there", image.name());
         } else {
-            install_mmdebstrap()?;
+            need("mmdebstrap --version", "mmdebstrap", "for where no registry can be reached")?;
             image.build()?;
         }
         image.prune()?;
@@ -36,30 +37,13 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
 
 /// As root on Debian; and that is said first.
 fn install_the_engine() -> Result<(), String> {
-    if Docker::answers().is_ok() || !tests::is_root() || !shell::exists("apt-get") {
+    if Docker::answers().is_ok() {
         return Ok(());
     }
-    if !shell::exists("docker") {
-        println!("installing docker.io: the scenarios on hosts need a container engine");
-        install("docker.io")?;
-    }
-    if Docker::answers().is_err() {
+    need("docker --version", "docker.io", "the scenarios on hosts need a container engine")?;
+    if Docker::answers().is_err() && tests::is_root() {
         println!("no container engine answers; starting it");
         shell::run("service docker start")?;
     }
     Ok(())
-}
-
-fn install_mmdebstrap() -> Result<(), String> {
-    if shell::exists("mmdebstrap") || !tests::is_root() || !shell::exists("apt-get") {
-        return Ok(());
-    }
-    println!("installing mmdebstrap, for where no registry can be reached");
-    install("mmdebstrap")
-}
-
-fn install(package: &str) -> Result<(), String> {
-    let done = shell::run("apt-get -qq update")?
-        && shell::run(&format!("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y {package}"))?;
-    if done { Ok(()) } else { Err(format!("{package} could not be installed")) }
 }

@@ -11,7 +11,7 @@ pub fn set_up(wanted: &[Wanted]) -> Result<(), String> {
         println!("{missing}");
         if can_install() {
             println!("installing Debian's postgresql and postgresql-contrib");
-            let done = shell::run("apt-get -qq update")? && install("postgresql postgresql-contrib")?;
+            let done = install("postgresql postgresql-contrib")?;
             if !done {
                 return Err("PostgreSQL could not be installed".into());
             }
@@ -58,5 +58,6 @@ fn can_install() -> bool {
 }
 
 fn install(packages: &str) -> Result<bool, String> {
-    shell::run(&format!("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y {packages}"))
+    Ok(shell::run("apt-get -qq update")?
+        && shell::run(&format!("env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y {packages}"))?)
 }

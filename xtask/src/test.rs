@@ -125,7 +125,7 @@ fn threads() -> usize {
 
 /// Licences, sources and versions are judged here; known faults need a list that has to be fetched.
 fn check_dependencies(verdict: &mut Verdict) -> Result<(), String> {
-    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    let in_ci = tests::in_ci();
     if in_ci && !shell::exists("cargo deny") {
         println!("installing cargo-deny (about four minutes on two cores, once for each machine)");
         shell::run("cargo install cargo-deny --locked --quiet")?;

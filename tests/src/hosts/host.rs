@@ -4,9 +4,9 @@
 //! through a file.
 
 use crate::command::binary;
-use crate::hosts::docker::{Docker, KEPT, LABEL, Maker};
+use crate::hosts::docker::{Docker, LABEL};
 use crate::hosts::image::{HostImage, Suite};
-use crate::hosts::network::{Hosts, KEEP, Protocols};
+use crate::hosts::network::{Hosts, KEEP, Protocols, maker};
 use crate::outcome::Outcome;
 use crate::patience::wait_for;
 use std::os::unix::process::ExitStatusExt;
@@ -72,14 +72,13 @@ impl<'a> HostBuilder<'a> {
     }
 
     fn request(&self) -> ContainerRequest<GenericImage> {
-        let maker = if std::env::var_os(KEEP).is_some() { KEPT.to_owned() } else { Maker::this() };
         let image = HostImage::of(self.hosts.suite);
         let small = self.small_disk.clone();
         let mut request = GenericImage::new(HostImage::repository(), &image.tag())
             .with_cmd(["/sbin/init"])
             .with_network(self.hosts.network())
             .with_hostname(&self.name)
-            .with_label(LABEL, maker)
+            .with_label(LABEL, maker())
             .with_env_var("container", "docker")
             .with_cap_add("SYS_ADMIN")
             .with_cap_add("NET_ADMIN")
@@ -189,19 +188,19 @@ impl Host {
     #[track_caller]
     pub fn reboot(&self) {
         self.run("systemctl poweroff --no-block");
-        let container = self.container.as_ref().expect("its container");
-        wait_for(&format!("the host {} to be down", self.name), Duration::from_secs(60), || {
-            !container.is_running().expect("ask whether it runs")
-        });
-        container.start().expect("start it again");
-        self.wait_until_up();
+        self.boot_again();
     }
 
     /// All its processes are killed at once, and it boots again.
     #[track_caller]
     pub fn lose_power(&self) {
+        Docker::run(&["kill", self.container.as_ref().expect("its container").id()]).expect("kill it");
+        self.boot_again();
+    }
+
+    #[track_caller]
+    fn boot_again(&self) {
         let container = self.container.as_ref().expect("its container");
-        Docker::run(&["kill", container.id()]).expect("kill it");
         wait_for(&format!("the host {} to be down", self.name), Duration::from_secs(60), || {
             !container.is_running().expect("ask whether it runs")
         });

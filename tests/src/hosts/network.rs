@@ -5,13 +5,18 @@
 use crate::hosts::docker::{Docker, KEPT, LABEL, Maker};
 use crate::hosts::host::{Host, HostBuilder};
 use crate::hosts::image::{HostImage, Suite};
-use crate::skipped::skip;
+use crate::skipped::{in_ci, skip};
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The variable that has a failed scenario keep its hosts.
 pub const KEEP: &str = "PG_RUNBOOK_TEST_KEEP";
+
+/// What the label of all that a scenario makes says: who made it, or that it is kept.
+pub(super) fn maker() -> String {
+    if std::env::var_os(KEEP).is_some() { KEPT.to_owned() } else { Maker::this() }
+}
 
 /// One scenario's hosts.
 #[derive(Debug)]
@@ -47,8 +52,7 @@ pub fn with_hosts_on(suite: Suite, protocols: Protocols, scenario: fn(&Hosts)) {
         Ok(()) if !image.exists() => format!("there is no image {}: cargo xtask image", image.name()),
         Ok(()) => return scenario(&Hosts::new(suite, protocols)),
     };
-    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(!in_ci, "{missing}, and CI skips nothing for want of it");
+    assert!(!in_ci(), "{missing}, and CI skips nothing for want of it");
     skip(&missing);
 }
 
@@ -85,7 +89,7 @@ macro_rules! on_the_newest_suite {
 impl Hosts {
     fn new(suite: Suite, protocols: Protocols) -> Self {
         Docker::reap();
-        let maker = if std::env::var_os(KEEP).is_some() { KEPT.to_owned() } else { Maker::this() };
+        let maker = maker();
         let first = u8::try_from(std::process::id() % 250).unwrap_or_default();
         // Another scenario, or somebody else, may have that one.
         let mut tried = (0..250).map(|step| (u16::from(first) + step) % 250);
