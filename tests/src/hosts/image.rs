@@ -24,9 +24,9 @@ pub struct Suite {
 pub const SUITES: [Suite; 2] = [Suite { name: "bookworm", major: 15 }, Suite { name: "trixie", major: 17 }];
 
 /// nftables cuts a host off; iproute2 has `ip` and `tc`. Ansible wants python3 for what is asynchronous, and acl to become
-/// one user from another.
+/// one user from another. pass, with gnupg, is a password manager whose command the tools are given.
 const PACKAGES: &str = "systemd systemd-sysv dbus postgresql postgresql-common sudo openssh-server openssh-client \
-    ca-certificates openssl iproute2 nftables procps less make python3 acl";
+    ca-certificates openssl iproute2 nftables procps less make python3 acl pass gnupg";
 
 /// What is done once the packages are in. Two administrators: one who may become anybody, one who may only become
 /// postgres. Each host makes its machine-id and its clusters by itself: two hosts of one image share neither.
