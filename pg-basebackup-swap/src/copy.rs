@@ -1,7 +1,7 @@
 //! One run of `pg_basebackup`.
 //!
 //! What must always hold: it never cleans up after itself (one that was cut off from the tool must not remove what has
-//! a place by then), and its own words come with its failure.
+//! a place by then), its own words come with its failure, and half of a copy can't come up as a primary either.
 
 use crate::args::{Checkpoint, Space, WalMethod};
 use crate::fetch::Order;
@@ -9,6 +9,7 @@ use crate::options::TablespaceMapping;
 use crate::progress::{self, Progress, Teller};
 use crate::room::{Disk, Part, What};
 use crate::size::size;
+use crate::standby_settings;
 use pg_runbook::cluster::programs;
 use pg_runbook::invocation::{Completed, Invocation, last_lines};
 use pg_runbook::server::Target;
@@ -48,7 +49,12 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
     let mut teller = Teller::new(run, arguments.progress);
     let mut other_lines = String::new();
     let mut expected = 0;
+    let mut has_begun = false;
     let completed = invocation.watch(&mut |line| {
+        // It wants an empty folder, and has seen one by its first word; its control file comes last.
+        if !std::mem::replace(&mut has_begun, true) {
+            standby_settings::keep_from_coming_up(order.partial, cluster.major)?;
+        }
         match progress::parse(line) {
             Some(Progress { total: Some(total), .. }) if total > room.free => {
                 return Err(room.with(total).too_small(cluster));

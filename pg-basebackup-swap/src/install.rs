@@ -59,6 +59,10 @@ pub fn run(run: &mut Run, arguments: &RunArguments) -> Result<(), Failure> {
         None => {}
     }
     let source = fetch::bring(run, &mut cluster, &places, situation, &arguments.fetch, arguments.swap.timeout)?;
+    // With `--check` there is no copy to look at.
+    if !run.check() {
+        refuse_what_could_not_be_installed(&mut cluster, &places, source.system_identifier())?;
+    }
     install(run, &mut cluster, &places, source.system_identifier(), &arguments.swap)
 }
 
@@ -84,6 +88,7 @@ pub fn swap(run: &mut Run, arguments: &SwapVerb) -> Result<(), Failure> {
     // Whoever asks for a swap has seen that the standby streams, and wants the copy all the same.
     let replaced = crate::args::ReplacedArguments { force: true, ..arguments.replaced.clone() };
     inspect::judge(run, &mut cluster, &Goal::system(&marker.system_identifier), &replaced)?;
+    refuse_what_could_not_be_installed(&mut cluster, &places, &marker.system_identifier)?;
     install(run, &mut cluster, &places, &marker.system_identifier, &arguments.swap)
 }
 
@@ -123,12 +128,7 @@ fn install(
         return Ok(());
     }
     let incoming = places.incoming();
-    fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
-    refuse_what_would_fail_later(cluster, places)?;
-    // A copy takes its time: what runs now is what counts.
-    cluster.refresh();
     let marker = Marker::of(&incoming)?;
-    refuse_what_would_share_a_tablespace(cluster, places, &incoming, marker.as_ref())?;
     fetch::renew(cluster, places, &incoming)?;
     catch_up::catch_up(run, cluster, &places.data, &incoming, arguments)?;
     fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
@@ -156,6 +156,16 @@ fn install(
     run.account(format!("to let it go: pg-basebackup-swap commit {}", cluster.option()));
     run.change(change.remark(format!("the old one is kept: {kept}")));
     Ok(())
+}
+
+/// What can be seen of a complete copy and of what it goes to, before anything is disturbed.
+fn refuse_what_could_not_be_installed(cluster: &mut Cluster, places: &Places, system: &str) -> Result<(), Failure> {
+    let incoming = places.incoming();
+    fetch::refuse_what_is_no_standby(&incoming, cluster.major, system)?;
+    // A copy takes its time: what runs now is what counts.
+    cluster.refresh();
+    refuse_what_would_fail_later(cluster, places)?;
+    refuse_what_would_share_a_tablespace(cluster, places, &incoming, Marker::of(&incoming)?.as_ref())
 }
 
 /// A tablespace that the primary made since would be made again by the copy, in the very folder that the old directory

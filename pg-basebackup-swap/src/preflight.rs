@@ -15,6 +15,7 @@ use crate::room::{Disk, Part, Size, Teller, megabytes};
 use crate::source::Source;
 use crate::verify::{self, Plan};
 use pg_runbook::cluster::State;
+use pg_runbook::lock::Lock;
 use pg_runbook::{Cluster, Failure, GivenUp, Run, signals};
 use serde_json::{Value, json};
 
@@ -81,6 +82,7 @@ fn of_the_cluster(run: &mut Run, findings: &mut Findings, cluster: &Cluster, pla
     if situation.space == Space::Replace {
         findings.found("kept directories", nothing_is_kept(cluster, places));
     }
+    another_run(run, findings, places);
     let (cut_off, incoming) = (places.partial().len(), places.incoming().exists());
     findings.good(
         "leftovers",
@@ -91,6 +93,23 @@ fn of_the_cluster(run: &mut Run, findings: &mut Findings, cluster: &Cluster, pla
             (count, true) => format!("an earlier copy, and {count} that were cut off, are removed first"),
         },
     );
+}
+
+/// Who does more than look holds the lock, and has waited for it.
+fn another_run(run: &Run, findings: &mut Findings, places: &Places) {
+    if !run.check() {
+        return findings.good("another run", "none");
+    }
+    match Lock::holder(&places.data) {
+        Ok(None) => findings.good("another run", "none"),
+        Ok(Some(holder)) => findings.add(
+            "another run",
+            None,
+            format!("{holder} works on it: a run waits for its end, and what it leaves is not what is told here"),
+            None,
+        ),
+        Err(failure) => findings.bad("another run", failure),
+    }
 }
 
 /// For how long nobody will be served: what it is made of, and what the last one took.

@@ -39,6 +39,12 @@ pub fn write(copy: &Path, major: u32, own: &[u8], target: &Target, slot: Option<
     durable_file::replace(&copy.join("standby.signal"), b"", 0o600).map(drop)
 }
 
+/// What is being copied has a control file before it is made a standby: whoever starts it then gets no primary.
+pub fn keep_from_coming_up(copy: &Path, major: u32) -> Result<(), Failure> {
+    let text = if version::has_recovery_conf(major) { recovery_conf(&[])? } else { Vec::new() };
+    durable_file::replace(&copy.join(signal_file(major)), &text, 0o600).map(drop)
+}
+
 /// Where a copy's primary is, and its slot: what was written into it, or changed since.
 fn written(copy: &Path, major: u32) -> Result<[Option<String>; 2], Failure> {
     let file = if version::has_recovery_conf(major) { "recovery.conf" } else { ALTER_SYSTEM_FILE };

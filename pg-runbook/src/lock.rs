@@ -25,6 +25,16 @@ impl Lock {
         is_still_there(&self.held, folder)
     }
 
+    /// Who holds the lock on a folder just now, if anybody does.
+    pub fn holder(folder: &Path) -> Result<Option<String>, Failure> {
+        let file = File::open(folder).attempt(|| format!("look for a lock on {folder:?}"))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(_) => Ok(None),
+            Err((file, Errno::EWOULDBLOCK)) => Ok(Some(holder(&file))),
+            Err((_, error)) => Err(error).attempt(|| format!("look for a lock on {folder:?}")),
+        }
+    }
+
     /// Takes the lock on a folder; waits up to `timeout` (for ever where there is none), and says for whom by `tell`.
     pub fn take(folder: &Path, timeout: Option<Duration>, tell: &mut dyn FnMut(&str)) -> Result<Self, Failure> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
@@ -39,7 +49,7 @@ impl Lock {
                     Err((unlocked, Errno::EWOULDBLOCK)) => file = unlocked,
                     Err((_, error)) => return Err(error).attempt(|| format!("lock {folder:?}")),
                 }
-                let holder = holder(&file).unwrap_or_else(|| "another process".into());
+                let holder = holder(&file);
                 if !std::mem::replace(&mut told, true) {
                     tell(&format!("waiting for {holder}, which works on {}", folder.display()));
                 }
@@ -61,8 +71,12 @@ fn is_still_there(held: &File, folder: &Path) -> bool {
     (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino())
 }
 
+fn holder(file: &File) -> String {
+    listed(file).unwrap_or_else(|| "another process".into())
+}
+
 /// The holder by name and number, from the kernel's own list.
-fn holder(file: &File) -> Option<String> {
+fn listed(file: &File) -> Option<String> {
     let inode = format!(":{}", file.metadata().ok()?.ino());
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     let line = locks.lines().find(|line| {
@@ -87,8 +101,11 @@ mod tests {
             Lock::take(folder.path(), Some(Duration::from_millis(60)), &mut |text| text.clone_into(&mut said))
                 .unwrap_err();
         assert_eq!(failure.code, crate::Code::GaveUp);
-        assert!(said.contains(&format!("(pid {})", std::process::id())), "{said}");
+        let pid = format!("(pid {})", std::process::id());
+        assert!(said.contains(&pid), "{said}");
+        assert!(Lock::holder(folder.path()).unwrap().is_some_and(|holder| holder.contains(&pid)));
         drop(first);
+        assert_eq!(Lock::holder(folder.path()).unwrap(), None);
         Lock::take(folder.path(), Some(Duration::from_millis(60)), &mut |_| ()).unwrap();
     }
 

@@ -101,6 +101,9 @@ fn settings_that_end_recovery_are_refused_before_anything_is_touched(sandbox: &S
         let command = if verb == "run" { command.arg("--force") } else { command };
         let refused = command.run().expect_code(3).expect_error("recovery_target = immediate");
         assert!(refused.hint().starts_with("pg-conf unset -D"), "{refused}");
+        let command = pair.swap(verb).arg("--check");
+        let command = if verb == "run" { command.arg("--force") } else { command };
+        command.run().expect_code(3).expect_error("recovery_target = immediate");
     }
     if pair.standby.major < 16 {
         std::fs::write(pair.standby.data.join("postgresql.conf"), own).expect("write");

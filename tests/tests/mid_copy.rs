@@ -61,6 +61,7 @@ fn hindered(scene: &Scene<'_>, calls: &[Call], what: &str, expect: &dyn Fn(&str)
         let fetch = scene.pair.swap("fetch").args(["--force", "--progress", "none"]).hindered(call, what).start();
         let told = format!("{what} at {call:?}: {}", fetch.ended());
         expect(&told);
+        scene.no_half_is_a_primary(&told);
         scene.a_copy_comes(&told);
     }
 }
@@ -76,6 +77,7 @@ fn a_fetch_killed_at_any_call_leaves_nothing_to_the_next_one(sandbox: &Sandbox) 
     hindered(&scene, &calls, "signal=KILL", &|told| {
         assert!(scene.served.still(), "somebody was not served\n{told}");
     });
+    assert!(scene.halves.get() > 0, "none was killed between the copy and its end");
 }
 
 fn a_disk_that_fails_at_a_sync_or_a_rename_leaves_nothing(sandbox: &Sandbox) {
@@ -183,7 +185,7 @@ fn a_network_that_breaks_fails_the_copy_and_leaves_nothing(sandbox: &Sandbox) {
 }
 
 fn a_network_that_is_gone_after_the_exchange_brings_the_old_directory_back(sandbox: &Sandbox) {
-    let Scene { pair, served, before, proxy } = scene(pair(sandbox));
+    let Scene { pair, served, before, proxy, .. } = scene(pair(sandbox));
     pair.swap("fetch").args(["--force", "-p", &proxy.port.to_string()]).run().success();
     assert!(served.still());
     drop(served);
@@ -267,6 +269,10 @@ fn a_standby_that_dies_meanwhile_gets_its_copy_all_the_same(sandbox: &Sandbox) {
 fn two_runs_at_once_are_one_after_the_other(sandbox: &Sandbox) {
     let scene = scene(pair(sandbox));
     let first = scene.under_way("run", &[]);
+    let checked = scene.pair.swap("run").args(["--force", "--check"]).run().success();
+    let preflight = checked.document["preflight"].as_array().expect("findings");
+    let told = preflight.iter().find(|finding| finding["what"] == "another run").expect("a finding");
+    assert!(told["detail"].as_str().is_some_and(|detail| detail.contains(&format!("(pid {})", first.pid()))), "{told}");
     let second = scene.pair.swap("run").arg("--force").start();
     second.wait_until_it_says(&format!("(pid {}), which works on", first.pid()));
     assert!(scene.served.still() && scene.pair.beside("partial").len() == 1);

@@ -47,6 +47,7 @@ fn check_tells_every_finding_and_touches_nothing(sandbox: &Sandbox) {
             "old data",
             "server",
             "recovery",
+            "another run",
             "leftovers",
             "permissions",
             "mount points",

@@ -3,11 +3,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
-use tests::{Pair, Proxy, Running, Served, wait_for};
+use tests::{Account, Pair, Proxy, Running, Served, wait_for};
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -17,6 +19,8 @@ pub struct Scene<'a> {
     pub proxy: Proxy,
     pub served: Served,
     pub before: Before,
+    /// How many halves of a copy with a control file were seen.
+    pub halves: Cell<usize>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub fn scene(pair: Pair<'_>) -> Scene<'_> {
     std::fs::write(&pair.passfile, "*:*:*:replicator:swordfish\n").expect("write");
     let proxy = Proxy::new(pair.standby.sandbox.port(), pair.primary.port);
     let (served, before) = (pair.standby.served(), look(&pair));
-    Scene { pair, proxy, served, before }
+    Scene { pair, proxy, served, before, halves: Cell::new(0) }
 }
 
 /// A complete copy may lie there; nothing else.
@@ -63,6 +67,21 @@ impl Scene<'_> {
 
     pub fn no_copy_is_there(&self) {
         assert!(self.pair.beside("incoming").is_empty(), "a copy is taken for complete");
+    }
+
+    /// What was cut off, were it started by hand, would not come up as a primary: its server says so.
+    #[track_caller]
+    pub fn no_half_is_a_primary(&self, told: &dyn Display) {
+        self.nobody_is_left();
+        let postgres = self.pair.standby.sandbox.server.bin.join("postgres");
+        for half in self.pair.beside("partial").iter().filter(|half| half.join("global/pg_control").exists()) {
+            let mut server =
+                Account::of_servers().map_or_else(|| Command::new(&postgres), |account| account.command(&postgres));
+            let started = server.arg("--single").arg("-D").arg(half).stdin(Stdio::null()).output().expect("postgres");
+            let said = String::from_utf8_lossy(&started.stderr);
+            assert!(said.contains("standby mode is not supported by single-user servers"), "{told}\n{said}");
+            self.halves.set(self.halves.get() + 1);
+        }
     }
 
     /// The next run brings a copy.
