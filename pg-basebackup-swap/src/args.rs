@@ -167,7 +167,7 @@ pub struct CommitArguments {
 pub enum Checkpoint {
     /// At once
     Fast,
-    /// Spread over `checkpoint_completion_target`, which can take minutes
+    /// Spread out, as the primary spreads its own; that can take minutes
     Spread,
 }
 

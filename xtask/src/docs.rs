@@ -4,6 +4,8 @@
 //! isn't.
 
 mod ansible;
+mod manual;
+mod markdown;
 
 use ansible::MODULES;
 use clap::{Args, Command, CommandFactory};
@@ -39,8 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         println!("{}", path.display());
     }
     let folder = root().join("target/docs");
+    for page in manual::pages(&tools(), &root())? {
+        write(&folder.join("man").join(page.name), &page.text)?;
+    }
     for command in tools() {
-        man_pages(&command, &folder.join("man"))?;
         completions(command, &folder.join("completions"))?;
     }
     println!("{}", folder.display());
@@ -78,23 +82,6 @@ fn schema_file() -> PathBuf {
 fn schema_text() -> Result<String, String> {
     let schema = schemars::schema_for!(pg_runbook::Document);
     serde_json::to_string_pretty(&schema).map(|text| text + "\n").map_err(|error| error.to_string())
-}
-
-/// One page a tool, one a verb.
-fn man_pages(command: &Command, folder: &Path) -> Result<(), String> {
-    let mut command = command.clone();
-    // Verbs get the tool's options only when the tool is built.
-    command.build();
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(|error| error.to_string())?;
-    write(&folder.join(format!("{}.1", command.get_name())), &page)?;
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        let name = format!("{}-{}", command.get_name(), verb.get_name());
-        let mut page = Vec::new();
-        clap_mangen::Man::new(verb.clone().name(name.clone())).render(&mut page).map_err(|error| error.to_string())?;
-        write(&folder.join(format!("{name}.1")), &page)?;
-    }
-    Ok(())
 }
 
 fn completions(mut command: Command, folder: &Path) -> Result<(), String> {
