@@ -1,9 +1,10 @@
 //! The upstream document: where it comes from, and what the lack of one means.
 //!
-//! What must always hold: a terminal, a device or a socket is never read (it may never end), and what is read is read
-//! to its end before anything else is done.
+//! What must always hold: a terminal, a device, a socket or an ssh session's own input is never read (it may never end),
+//! and what is read is read to its end before anything else is done.
 
 use super::arguments::CommonArguments;
+use super::session;
 use crate::document::Document;
 use crate::failure::{Attempt, Failure};
 use crate::signals;
@@ -66,7 +67,7 @@ fn is_pipe_or_file() -> bool {
     // A closed standard input is no input.
     let Ok(status) = fstat(stdin.as_fd()) else { return false };
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-    kind == SFlag::S_IFIFO || kind == SFlag::S_IFREG
+    kind == SFlag::S_IFIFO && !session::is_an_ssh_sessions() || kind == SFlag::S_IFREG
 }
 
 /// Standard input to its end; a line on stderr when nothing has come for 2 s.

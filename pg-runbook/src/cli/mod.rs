@@ -11,6 +11,7 @@ pub mod table;
 mod ansible;
 mod input;
 mod output;
+mod session;
 
 pub use ansible::OTHER_NAMES as ANSIBLE_NAMES;
 pub use arguments::CommonArguments;

@@ -82,6 +82,8 @@ impl<'a> HostBuilder<'a> {
             .with_env_var("container", "docker")
             .with_cap_add("SYS_ADMIN")
             .with_cap_add("NET_ADMIN")
+            // A host's root may look into everybody's processes.
+            .with_cap_add("SYS_PTRACE")
             .with_security_opt("seccomp=unconfined")
             .with_security_opt("apparmor=unconfined")
             .with_cgroupns_mode(CgroupnsMode::Host)

@@ -1,19 +1,16 @@
 //! The whole runbook as one pipeline over ssh, from an administrator's own machine.
 
 use std::time::Duration;
-use tests::hosts::{Host, Hosts, Watcher};
+use tests::hosts::{Host, Hosts, Watcher, readmes_pipeline};
 use tests::{Outcome, on_each_suite, wait_for};
 
-on_each_suite!(one_pipeline_over_ssh_makes_a_standby_and_a_second_run_changes_nothing);
+on_each_suite!(
+    one_pipeline_over_ssh_makes_a_standby_and_a_second_run_changes_nothing,
+    what_is_typed_at_a_terminal_waits_for_nothing_more_from_it,
+);
 
-/// README's own words, but for the standby's address and version.
 fn pipeline(work: &Host, standby: &Host) -> Outcome {
-    let readme = include_str!("../../../README.md");
-    let block = readme.split("```").find(|text| text.contains("ssh db1")).expect("README's pipeline");
-    let words = block.trim_start_matches("sh\n");
-    let (address, cluster) = ("192.0.2.7", "17/replica");
-    assert!(words.contains(address) && words.contains(cluster), "{words}");
-    work.run(&words.replace(address, &standby.address).replace(cluster, &format!("{}/replica", standby.suite.major)))
+    work.run(&readmes_pipeline(standby))
 }
 
 fn one_pipeline_over_ssh_makes_a_standby_and_a_second_run_changes_nothing(hosts: &Hosts) {
@@ -43,4 +40,42 @@ fn one_pipeline_over_ssh_makes_a_standby_and_a_second_run_changes_nothing(hosts:
     let watcher = watcher.expect_nothing_in_processes();
     watcher.expect_nothing_on(&db1, &["/root/s"]);
     watcher.expect_nothing_on(&db2, &["/root/s", "/var/lib/postgresql/.pgpass"]);
+}
+
+/// On a terminal where nobody types and nobody leaves.
+fn at_a_terminal(work: &Host, command: &str) -> Outcome {
+    work.run(&format!(
+        "rm -f /tmp/typed; mkfifo /tmp/typed; sleep 60 > /tmp/typed &
+         timeout 30 script --quiet --return --command \"{command}\" /dev/null < /tmp/typed; code=$?
+         kill %1; exit $code"
+    ))
+}
+
+fn what_is_typed_at_a_terminal_waits_for_nothing_more_from_it(hosts: &Hosts) {
+    let [work, db1] = hosts.boot(["work", "db1"]);
+    db1.main_cluster();
+    for user in ["root", "admin", "dba"] {
+        db1.lets_in(&work, user);
+    }
+    let status = "pg-cluster status --output json";
+    for command in [
+        format!("ssh db1 {status}"),
+        format!("ssh db1 '{status} | pg-conf get wal_level'"),
+        format!("ssh db1 'cd / && {status} | pg-cluster restart'"),
+        format!("ssh admin@db1 sudo {status}"),
+        format!("ssh admin@db1 'sudo {status} | sudo pg-cluster reload'"),
+        format!("ssh dba@db1 sudo -u postgres {status}"),
+    ] {
+        let said = at_a_terminal(&work, &command);
+        assert!(said.code() == 0 && !said.stdout.contains("waiting for a document"), "{command}\n{said}");
+        let document = said.stdout.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{said}"));
+        let document: serde_json::Value =
+            serde_json::from_str(document).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let tools = command.matches("pg-c").count();
+        assert_eq!(document["steps"].as_array().map(Vec::len), Some(tools), "{said}");
+    }
+    // What somebody pipes in is read where that is said.
+    let advertised = "ssh db1 pg-cluster advertise --host db1";
+    let piped = work.run(&format!("{advertised} | ssh db1 pg-cluster status --input -")).success();
+    assert_eq!(piped.document["steps"].as_array().map(Vec::len), Some(2), "{piped}");
 }

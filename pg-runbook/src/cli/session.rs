@@ -1,0 +1,58 @@
+//! Whether standard input is an ssh session's own: the terminal, or whatever else, of whoever is at its other end.
+//!
+//! What must always hold: where that isn't certain, it is taken for a pipeline's. sshd gives a command without a terminal
+//! a socket or, as Debian's does, a pipe; of itself neither ever ends, so a tool that read it would wait for somebody who
+//! does not know that anything is expected.
+
+use nix::unistd::{getpid, getppid};
+use std::path::PathBuf;
+
+const SHELLS: [&str; 8] = ["bash", "dash", "sh", "zsh", "ksh", "mksh", "fish", "rbash"];
+
+const HAND_ON: [&str; 2] = ["sudo", "doas"];
+
+/// Whether the pipe that standard input is came through from sshd: every process on the way up to it has the same one.
+pub(super) fn is_an_ssh_sessions() -> bool {
+    let Some(ours) = standard_input(getpid().as_raw()) else { return false };
+    let (mut below, mut process) = (getpid().as_raw(), getppid().as_raw());
+    loop {
+        if name(process).is_some_and(|name| name.starts_with("sshd")) {
+            return began_with(below);
+        }
+        // In a pipeline the shell has another one than its commands.
+        match standard_input(process) {
+            Some(theirs) if theirs == ours => {}
+            // Whom it made somebody else can't look into it; it hands its own on.
+            None if name(process).is_some_and(|name| HAND_ON.contains(&name.as_str())) => {}
+            _ => return false,
+        }
+        let Some(parent) = parent(process) else { return false };
+        (below, process) = (process, parent);
+    }
+}
+
+/// A shell that sshd started has the session's standard input. What such a shell became may be the end of a pipeline, and
+/// have its beginning for a child.
+fn began_with(first: i32) -> bool {
+    name(first).is_some_and(|name| SHELLS.contains(&name.as_str()))
+        || children(first) <= usize::from(first != getpid().as_raw())
+}
+
+fn standard_input(process: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{process}/fd/0")).ok()
+}
+
+fn name(process: i32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{process}/comm")).ok().map(|name| name.trim_end().to_owned())
+}
+
+/// The fourth word of its `stat`, behind the name in parentheses.
+fn parent(process: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok().filter(|parent| *parent > 0)
+}
+
+fn children(process: i32) -> usize {
+    let list = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    list.map_or(usize::MAX, |list| list.split_whitespace().count())
+}
