@@ -358,11 +358,10 @@ fn terminal() -> nix::pty::OpenptyResult {
     pair
 }
 
-/// Cargo puts the tests into `deps`, beside which the binaries stand.
+/// Cargo puts the tests into `deps`, beside which the binaries stand, and xtask beside them.
 pub(crate) fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the path of this test");
-    let folder = test.parent().and_then(Path::parent).expect("the folder of the binaries");
-    let path = folder.join(name);
-    assert!(path.exists(), "there is no {path:?}: cargo build --workspace");
-    path
+    let program = std::env::current_exe().expect("the path of this program");
+    let mut folders = program.ancestors().skip(1).take(2);
+    let path = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.exists()));
+    path.unwrap_or_else(|| panic!("there is no {name} for {program:?}: cargo build --workspace"))
 }

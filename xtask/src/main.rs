@@ -11,6 +11,7 @@ mod fuzz;
 mod ground;
 mod image;
 mod materials;
+mod picture;
 mod selection;
 mod servers;
 mod shell;
@@ -42,6 +43,8 @@ enum Chore {
     Image(image::Arguments),
     /// Make the JSON Schema, man pages and completions
     Docs(docs::Arguments),
+    /// Draw README's picture anew: a terminal session on three hosts
+    Picture,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Image(arguments) => image::run(&arguments),
         Chore::Docs(arguments) => docs::run(&arguments),
+        Chore::Picture => picture::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
