@@ -13,10 +13,12 @@ use crate::outside;
 use crate::private_server::{self, PrivateServer};
 use crate::standby_settings;
 use pg_runbook::cluster::State;
+use pg_runbook::document::LOCATION;
 use pg_runbook::replication::Walsender;
 use pg_runbook::server::{ConnectionArguments, Defaults, Server, Target};
 use pg_runbook::standby::{self, Replication};
 use pg_runbook::{Cluster, Code, Failure, Run, signals};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,16 +33,17 @@ const CLOSES_UP_WITHIN: Duration = Duration::from_secs(5);
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 
-/// As the document says it.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    /// How long it took, while the old server served.
+/// How a copy caught up, as the document has it under `catch_up`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct CatchUp {
+    /// How long it took, while the old server served, in seconds; null where it was left out.
     seconds: Option<f64>,
-    /// How far the copy has replayed.
+    /// How far the copy has replayed, as a location in the write-ahead log.
+    #[schemars(regex(pattern = LOCATION))]
     replayed: Option<String>,
-    /// How far the primary was ahead of that then.
+    /// How many bytes the primary was ahead of that then.
     behind_bytes: Option<u64>,
-    /// Why the copy was not caught up.
+    /// Why the copy was not caught up; null where it was.
     left_out: Option<String>,
 }
 
@@ -55,7 +58,7 @@ pub fn catch_up(
     let report = match reason_to_leave_it_out(cluster, copy, arguments)? {
         Some(reason) => {
             write_out(run, cluster, arguments.timeout);
-            Report { left_out: Some(reason), ..Report::default() }
+            CatchUp { left_out: Some(reason), ..CatchUp::default() }
         }
         None => on_private_server(run, cluster, data, copy, arguments.timeout)
             .map_err(|failure| untouched(cluster, failure))?,
@@ -102,7 +105,7 @@ fn on_private_server(
     data: &Path,
     copy: &Path,
     limit: Duration,
-) -> Result<Report, Failure> {
+) -> Result<CatchUp, Failure> {
     let begun = Instant::now();
     let own = inspect::own_slot(cluster)?;
     let takes_slot = own.is_none() || own != standby_settings::slot_of(copy, cluster.major)?;
@@ -114,7 +117,7 @@ fn on_private_server(
         Ok(Followed::Close(replication, behind)) => (replication, behind),
         Ok(Followed::Untold(why)) => {
             private.stop(limit)?;
-            return Ok(Report { left_out: Some(why), ..Report::default() });
+            return Ok(CatchUp { left_out: Some(why), ..CatchUp::default() });
         }
         Err(failure) => {
             let said = private.said();
@@ -127,7 +130,7 @@ fn on_private_server(
         }
     };
     private.stop(limit)?;
-    Ok(Report {
+    Ok(CatchUp {
         seconds: Some((begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0),
         behind_bytes: Some(behind),
         replayed: replication.replayed,

@@ -19,7 +19,8 @@ use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::durable_file::FileSystems;
 use pg_runbook::{Cluster, Failure, Run, durable_file};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -90,10 +91,22 @@ pub fn bring(
         run.change(slot);
     }
     let seconds = verify::rounded(begun);
-    let fact = json!({ "directory": places.incoming(), "bytes": bytes, "seconds": seconds, "verified": verified });
-    run.fact("fetch", &fact);
     run.change(change.remark(format!("{} MB in {seconds:.1} s, {}", bytes / 1_000_000, verified.remark())));
+    run.fact("fetch", &Fetched { directory: places.incoming(), bytes, seconds, verified });
     Ok(source)
+}
+
+/// A copy that was made, as the document has it under `fetch`.
+#[derive(Serialize, JsonSchema)]
+pub struct Fetched {
+    /// Where it lies until it is installed.
+    directory: PathBuf,
+    /// Its size in bytes.
+    bytes: u64,
+    /// How long it took, with its verification, in seconds.
+    seconds: f64,
+    /// How it was verified.
+    verified: Verified,
 }
 
 /// A copy that is to be made: all that it takes.

@@ -5,18 +5,24 @@
 
 use pg_runbook::failure::Code;
 use pg_runbook::{Failure, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Finding {
-    /// What.
+    /// What was looked at. The list may grow.
+    #[schemars(extend("examples" = [
+        "login", "replication", "system identifier", "version", "timeline", "bounds", "slot", "walsenders", "wal",
+        "compression", "old data", "server", "outage", "recovery", "data directory", "kept directories", "leftovers",
+        "permissions", "mount points", "links", "tablespaces", "folders", "configuration", "space", "verification",
+    ]))]
     pub what: &'static str,
-    /// Whether it is as it must be; `None` where that can't be told.
+    /// Whether it is as it must be: false stands in the way; null can't be told, or may be trouble later.
     pub ok: Option<bool>,
     /// What was found.
     pub detail: String,
-    /// The way out.
+    /// The way out; null where none is needed.
     pub hint: Option<String>,
     #[serde(skip)]
     failure: Option<Failure>,

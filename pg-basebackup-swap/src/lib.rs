@@ -13,6 +13,7 @@ mod copy;
 mod destinations;
 mod entries;
 mod exchange;
+mod facts;
 mod fetch;
 mod findings;
 mod footprint;
@@ -42,6 +43,7 @@ mod streaming;
 mod verify;
 
 pub use args::Arguments;
+pub use facts::Facts;
 
 use args::Command;
 use pg_runbook::cli::{CommonArguments, Tool, Verb};

@@ -5,14 +5,18 @@
 
 use crate::notes::{Installed, Kept, Mapped, Note};
 use pg_runbook::cluster::plain;
+use pg_runbook::document::SYSTEM_IDENTIFIER;
 use pg_runbook::{Attempt, Failure, durable_file};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// What a copy is of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Copy")]
 pub struct Marker {
-    /// The primary's system identifier.
+    /// The primary's system identifier, in decimal digits.
+    #[schemars(regex(pattern = SYSTEM_IDENTIFIER))]
     pub system_identifier: String,
     /// The timeline it wrote when the copy began.
     pub timeline: u32,
@@ -20,7 +24,7 @@ pub struct Marker {
     pub source: String,
     /// When it was complete, in RFC 3339.
     pub fetched_at: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
     /// Where its tablespaces will be, and where the primary has them.
     #[serde(default)]

@@ -4,13 +4,14 @@
 //! the two notes name together is put back. Both say when their exchange began, so they belong together or they don't.
 
 use pg_runbook::{Attempt, Failure, durable_file};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// In the data directory: how it got there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// How a data directory got into place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Installed {
     /// The verb that put it there, `swap` or `rollback`.
     pub by: String,
@@ -18,7 +19,7 @@ pub struct Installed {
     pub at: String,
     /// The name of the directory that went out for it.
     pub kept: String,
-    /// How long nobody was served, from the stop until it streamed.
+    /// For how many seconds nobody was served, from the stop until it streamed; null where that wasn't seen.
     #[serde(default)]
     pub outage_seconds: Option<f64>,
     /// Where its tablespaces are, and where the primary has them.
@@ -27,22 +28,23 @@ pub struct Installed {
 }
 
 /// A tablespace in both its places.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Tablespace")]
 pub struct Mapped {
-    /// On the primary.
+    /// Its location on the primary.
     pub primary: PathBuf,
-    /// Here.
+    /// Its location here.
     pub here: PathBuf,
 }
 
-/// In a directory that went out: why it is still there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a directory that went out is still there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Kept {
     /// The verb that took it out, `swap` or `rollback`.
     pub by: String,
     /// When that began, in RFC 3339.
     pub at: String,
-    /// After how many seconds the next run lets it go, where that was said.
+    /// After how many seconds the next run lets it go, where that was said; else null.
     pub keep_for_seconds: Option<u64>,
 }
 

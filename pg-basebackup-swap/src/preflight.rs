@@ -17,7 +17,42 @@ use crate::verify::{self, Plan};
 use pg_runbook::cluster::State;
 use pg_runbook::lock::Lock;
 use pg_runbook::{Cluster, Failure, GivenUp, Run, signals};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// For how long nobody will be served, as the document has it under `outage`.
+#[derive(Serialize, JsonSchema)]
+pub struct Outage {
+    /// What it will be made of.
+    expected: Expected,
+    /// What the last exchange of this cluster took, in seconds; null where that isn't known.
+    last_seconds: Option<f64>,
+}
+
+/// What the time without answers is made of.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "ExpectedOutage")]
+enum Expected {
+    /// One stop, one exchange, one start, whatever the copy takes.
+    Restart,
+    /// From before the copy is begun until it is in place (`--space replace`).
+    Copy,
+    /// Nobody is served now.
+    None,
+}
+
+/// How large a copy will be, as the document has it under `copy`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CopySizes")]
+pub struct Sizes {
+    /// All of it in bytes, without its write-ahead log; null where nobody tells.
+    bytes: Option<u64>,
+    /// Whose word that is.
+    told_by: Option<Teller>,
+    /// Each file system that a part of it goes to.
+    disks: Vec<Disk>,
+}
 
 /// Looks at everything; the failure tells all that stands in the way. Where nothing does: the primary, and the folders
 /// that the copy goes to.
@@ -113,20 +148,22 @@ fn another_run(run: &Run, findings: &mut Findings, places: &Places) {
 }
 
 /// For how long nobody will be served: what it is made of, and what the last one took.
-fn expected_outage(cluster: &Cluster, places: &Places, space: Space) -> Result<(String, Value), Failure> {
+fn expected_outage(cluster: &Cluster, places: &Places, space: Space) -> Result<(String, Outage), Failure> {
     let expected = match space {
-        _ if !cluster.has_process() => "none",
-        Space::Keep => "restart",
-        Space::Replace => "copy",
+        _ if !cluster.has_process() => Expected::None,
+        Space::Keep => Expected::Restart,
+        Space::Replace => Expected::Copy,
     };
     let last = Installed::of(&places.data)?.and_then(|installed| installed.outage_seconds);
     let detail = match (expected, last) {
-        ("restart", None) => "one stop, one exchange, one start: about what a restart takes".into(),
-        ("restart", Some(last)) => format!("one stop, one exchange, one start; the last one here took {last:.2} s"),
-        ("copy", _) => "from before the copy begins until it is in place".into(),
-        _ => "nobody is served now".into(),
+        (Expected::Restart, None) => "one stop, one exchange, one start: about what a restart takes".into(),
+        (Expected::Restart, Some(last)) => {
+            format!("one stop, one exchange, one start; the last one here took {last:.2} s")
+        }
+        (Expected::Copy, _) => "from before the copy begins until it is in place".into(),
+        (Expected::None, _) => "nobody is served now".into(),
     };
-    Ok((detail, json!({ "expected": expected, "last_seconds": last })))
+    Ok((detail, Outage { expected, last_seconds: last }))
 }
 
 /// Whoever gives up the old data for want of room lets go of what is older first.
@@ -210,7 +247,7 @@ fn space(
     for disk in &disks {
         room_on(findings, cluster, disk, teller);
     }
-    run.fact("copy", &json!({ "bytes": size.map(|size| size.total), "told_by": teller, "disks": disks }));
+    run.fact("copy", &Sizes { bytes: size.map(|size| size.total), told_by: teller, disks });
 }
 
 fn room_on(findings: &mut Findings, cluster: &Cluster, disk: &Disk, teller: Option<Teller>) {

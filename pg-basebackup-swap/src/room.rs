@@ -12,6 +12,7 @@ use nix::sys::statvfs::statvfs;
 use pg_runbook::invocation::shell_word;
 use pg_runbook::server::{Server, Target};
 use pg_runbook::{Attempt, Cluster, Failure};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +26,7 @@ const TABLESPACES: &str = "SELECT oid::text, pg_tablespace_location(oid), CASE W
      FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY 2";
 
 /// Whose word a size is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Teller {
     /// The primary's, asked by SQL.
@@ -135,13 +136,13 @@ pub struct Part {
 }
 
 /// One file system, and what of the copy goes there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Disk {
     /// A folder on it.
     pub folder: PathBuf,
-    /// What the copy takes there, as far as it is known.
+    /// What the copy takes there, in bytes, as far as it is known.
     pub bytes: Option<u64>,
-    /// What is free for the cluster's owner.
+    /// What is free for the cluster's owner, in bytes.
     pub free: u64,
     #[serde(skip)]
     device: u64,

@@ -7,29 +7,91 @@ use crate::outside;
 use crate::places::Places;
 use crate::size::size;
 use pg_runbook::cluster::{major_of, programs, system_identifier};
+use pg_runbook::document::SYSTEM_IDENTIFIER;
 use pg_runbook::invocation::Invocation;
 use pg_runbook::{Failure, GivenUp, Journal, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 const KEPT: &str = "kept old directory";
 
-/// One folder beside the data directory, or itself.
-#[derive(Debug, Serialize)]
-struct Folder {
+/// The data directory, or a folder beside it, as the document has it under `directories`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Directory")]
+pub struct Folder {
+    /// What it is. The list may grow.
+    #[schemars(extend("examples" = [
+        "data directory", "copy being fetched, or cut off", "copy to be installed", "copy not installed",
+        "kept old directory", "taken out by a rollback", "half removed: commit goes on",
+    ]))]
     what: &'static str,
+    /// Where it is.
     directory: PathBuf,
+    /// Its size in bytes, with that of its tablespaces and its write-ahead log elsewhere.
     bytes: u64,
+    /// For how many seconds it has been what it is.
     age_seconds: u64,
+    /// Which system's data it holds, in decimal digits; null where its control file can't be read.
+    #[schemars(regex(pattern = SYSTEM_IDENTIFIER))]
     system_identifier: Option<String>,
+    /// The timeline of its last checkpoint; null where that can't be told.
     timeline: Option<u32>,
+    /// Of a copy: what it is a copy of.
     #[serde(skip_serializing_if = "Option::is_none")]
     copy: Option<Marker>,
+    /// Of a data directory that a swap or a rollback put in place: how it got there.
     #[serde(skip_serializing_if = "Option::is_none")]
     installed: Option<Installed>,
+    /// Of a directory that went out: why it is still there.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<Kept>,
+}
+
+/// A change of directories that was begun and not ended, as the document has it under `journal`.
+#[derive(Serialize, JsonSchema)]
+pub struct UnfinishedChange {
+    /// The verb that began it, such as `swap`.
+    verb: String,
+    /// When, in RFC 3339.
+    begun_at: String,
+    /// Whether it was being taken back.
+    back: bool,
+    /// The name, beside the data directory, of the directory that goes out.
+    old_goes_to: String,
+    /// The name that the directory that comes in had there.
+    new_comes_from: String,
+    /// The system that the new directory is to stream from, in decimal digits.
+    #[schemars(regex(pattern = SYSTEM_IDENTIFIER))]
+    system_identifier: String,
+    /// The timeline that it is to stream, at least.
+    timeline: u32,
+}
+
+impl From<Journal> for UnfinishedChange {
+    fn from(journal: Journal) -> Self {
+        let Journal { verb, begun_at, back, old_goes_to, new_comes_from, system_identifier, timeline, .. } = journal;
+        Self { verb, begun_at, back, old_goes_to, new_comes_from, system_identifier, timeline }
+    }
+}
+
+/// Data that was given up for a copy that has not come yet, as the document has it under `given_up`.
+#[derive(Serialize, JsonSchema)]
+pub struct GivenUpData {
+    /// When that was begun, in RFC 3339.
+    at: String,
+    /// Which system's data it was, in decimal digits; null where that wasn't known.
+    #[schemars(regex(pattern = SYSTEM_IDENTIFIER))]
+    system_identifier: Option<String>,
+    /// Whether a server ran before, so that one will run on the copy.
+    server_ran: bool,
+}
+
+impl From<GivenUp> for GivenUpData {
+    fn from(note: GivenUp) -> Self {
+        Self { at: note.at, system_identifier: note.system_identifier, server_ran: note.server.is_some() }
+    }
 }
 
 /// `pg-basebackup-swap status`
@@ -60,11 +122,11 @@ pub fn status(run: &mut Run) -> Result<(), Failure> {
     });
     if let Some(journal) = Journal::of(&places.data)? {
         run.warn(format!("{}; the next run ends it, a commit too", journal.describe()));
-        run.fact("journal", &journal);
+        run.fact("journal", &UnfinishedChange::from(journal));
     }
     if let Some(given_up) = GivenUp::of(&places.data)? {
         run.warn(format!("{} can't be started: {}", cluster.title(), given_up.describe()));
-        run.fact("given_up", &given_up);
+        run.fact("given_up", &GivenUpData::from(given_up));
     }
     run.fact("directories", &folders);
     Ok(())

@@ -7,6 +7,7 @@ use crate::args::Verification;
 use pg_runbook::cluster::{programs, version};
 use pg_runbook::invocation::Invocation;
 use pg_runbook::{Failure, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -22,13 +23,23 @@ pub enum Plan {
     Impossible(String),
 }
 
-/// As the document says it.
-#[derive(Clone, Debug, Serialize)]
+/// How a copy was compared with its primary's manifest.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Verified {
-    /// `full` or `sizes`; absent where nothing was compared.
-    how: Option<&'static str>,
-    /// How long it took.
+    /// What was compared; null where nothing was.
+    how: Option<How>,
+    /// How long it took, in seconds.
     seconds: Option<f64>,
+}
+
+/// What of a copy was compared.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    /// Sizes and checksums.
+    Full,
+    /// Sizes.
+    Sizes,
 }
 
 /// What can be compared of a copy of this major version.
@@ -65,7 +76,7 @@ pub fn verify(run: &mut Run, major: u32, copy: &Path, wanted: Verification) -> R
             .while_doing("the copy is not what the primary's manifest says; it was not installed")
             .hint("fetch it again; where it happens twice, look at this host's memory and disk: dmesg")
     })?;
-    Ok(Verified { how: Some(if only_sizes { "sizes" } else { "full" }), seconds: Some(rounded(begun)) })
+    Ok(Verified { how: Some(if only_sizes { How::Sizes } else { How::Full }), seconds: Some(rounded(begun)) })
 }
 
 impl Verified {

@@ -7,6 +7,7 @@ mod advertise;
 pub mod args;
 mod create;
 mod drop;
+mod facts;
 mod fall_back;
 mod lag;
 mod readiness;
@@ -18,6 +19,7 @@ mod status;
 mod wait;
 
 pub use args::Arguments;
+pub use facts::Facts;
 
 use args::Command;
 use pg_runbook::cli::{CommonArguments, Tool, Verb};

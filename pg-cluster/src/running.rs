@@ -5,21 +5,22 @@ use pg_runbook::cluster::{Cluster, postmaster};
 use pg_runbook::server::{ConnectionArguments, Server};
 use pg_runbook::standby::is_standby;
 use pg_runbook::{Failure, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
 
 /// One standby that a primary sends to (`pg_stat_replication`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AttachedStandby {
-    /// Its role.
+    /// The role that it logged in with.
     pub username: String,
-    /// Its address; absent for a Unix socket.
+    /// Its address; null for a Unix socket.
     pub address: Option<String>,
     /// Its `application_name`.
     pub name: String,
-    /// `streaming`, `catchup`, `backup`, ….
+    /// Its walsender's state: `startup`, `catchup`, `streaming`, `backup` or `stopping`.
     pub state: String,
-    /// Bytes written here and not yet replayed there.
+    /// Bytes written here and not yet replayed there; null where it replays nothing.
     pub lag_bytes: Option<i64>,
 }
 

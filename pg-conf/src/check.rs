@@ -15,15 +15,19 @@ use pg_runbook::configuration::judge::Rejection;
 use pg_runbook::configuration::{ALTER_SYSTEM_FILE, cross_checks};
 use pg_runbook::invocation::shell_word;
 use pg_runbook::{Failure, Run, durable_file, service};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// One thing that is wrong, as the document has it under `problems`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Problem {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Problem {
+    /// The file; null where the server doesn't say.
     file: Option<PathBuf>,
+    /// The line there, counted from 1; null where that isn't known.
     line: Option<usize>,
+    /// What is wrong.
     message: String,
 }
 

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod check;
+mod facts;
 mod install;
 mod put_back;
 mod rules;
@@ -13,6 +14,7 @@ mod settings;
 mod undo;
 
 pub use args::Arguments;
+pub use facts::Facts;
 pub use rules::hba_file;
 pub use settings::versions;
 

@@ -1,6 +1,9 @@
 //! The real binary, where it needs no server: what it refuses before it looks at a cluster.
 #![allow(clippy::disallowed_methods)] // the tests set their own scenery
 
+#[path = "../../tests/src/schema.rs"]
+mod schema;
+
 use assert_cmd::Command;
 use serde_json::Value;
 
@@ -15,6 +18,7 @@ fn run(command: &mut Command) -> (i32, Value, String) {
     let output = command.output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     let document = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout:?}"));
+    schema::expect_described(&document, &format!("{command:?}"));
     (output.status.code().unwrap(), document, String::from_utf8(output.stderr).unwrap())
 }
 

@@ -7,13 +7,43 @@ use crate::args::CheckArguments;
 use crate::file::{self, Disk, Found};
 use crate::key;
 use crate::location::{self, Place};
-use pg_runbook::document::Primary;
+use pg_runbook::document::{Primary, SYSTEM_IDENTIFIER};
 use pg_runbook::owner::Owner;
 use pg_runbook::passfile::{Entry, Key};
 use pg_runbook::replication::Walsender;
 use pg_runbook::server::Target;
 use pg_runbook::{Code, Failure, Run};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What a password file has to say of a login, as the document has it under `passfile`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExaminedPasswordFile")]
+pub struct Examined {
+    /// The file that libpq reads.
+    file: PathBuf,
+    /// Its mode in octal, such as `0600`; null where there is no such file.
+    mode: Option<String>,
+    /// The user that it belongs to; null where there is no such file.
+    owner: Option<String>,
+    /// The line that wins, counted from 1; null where none is for this login.
+    line: Option<usize>,
+    /// Why it gives no password; null where it does.
+    problem: Option<String>,
+}
+
+/// What a replication login came to, as the document has it under `login`.
+#[derive(Serialize, JsonSchema)]
+pub struct Login {
+    /// The server's system identifier, in decimal digits.
+    #[schemars(regex(pattern = SYSTEM_IDENTIFIER))]
+    system_identifier: Option<String>,
+    /// The timeline it writes.
+    timeline: Option<u32>,
+    /// Its major version, such as 17.
+    major: Option<u32>,
+}
 
 /// What the file has to say of this login.
 struct Examination {
@@ -84,13 +114,13 @@ fn tell_of_file(run: &mut Run, place: &Place, found: &Found, examined: &Examinat
     if let Some(winner) = &examined.winner {
         run.account(format!("line:   {} of {file} ({})", winner.line, key::shown_entry(winner)));
     }
-    let fact = json!({
-        "file": place.path,
-        "mode": found.disk.map(Disk::octal),
-        "owner": owner.map(|owner| owner.name),
-        "line": examined.winner.as_ref().map(|winner| winner.line),
-        "problem": examined.problem.as_ref().map(|(problem, _)| problem),
-    });
+    let fact = Examined {
+        file: place.path.clone(),
+        mode: found.disk.map(Disk::octal),
+        owner: owner.map(|owner| owner.name),
+        line: examined.winner.as_ref().map(|winner| winner.line),
+        problem: examined.problem.as_ref().map(|(problem, _)| problem.clone()),
+    };
     run.fact("passfile", &fact);
     Ok(())
 }
@@ -123,11 +153,11 @@ fn is_tried(run: &mut Run, examined: &Examination, target: &Target, place: &Plac
 }
 
 fn accept(run: &mut Run, place: &Place, found: &Found, line: Option<usize>, answered: Primary) {
-    let login = json!({
-        "system_identifier": answered.system_identifier,
-        "timeline": answered.timeline,
-        "major": answered.major,
-    });
+    let login = Login {
+        system_identifier: answered.system_identifier.clone(),
+        timeline: answered.timeline,
+        major: answered.major,
+    };
     run.fact("login", &login);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let role = text(&answered.username);

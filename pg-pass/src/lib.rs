@@ -5,6 +5,7 @@
 
 pub mod args;
 mod check;
+mod facts;
 mod file;
 mod key;
 mod list;
@@ -13,6 +14,7 @@ mod remove;
 mod set;
 
 pub use args::Arguments;
+pub use facts::Facts;
 
 use args::Command;
 use pg_runbook::cli::{CommonArguments, Tool, Verb};

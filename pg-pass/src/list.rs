@@ -5,16 +5,23 @@ use crate::{file, location};
 use pg_runbook::cli::table;
 use pg_runbook::passfile::Entry;
 use pg_runbook::{Failure, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A line as it is reported.
-#[derive(Serialize)]
-struct Line {
+/// A line of a password file, without the password. A field that matches everything is `*`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PasswordLine")]
+pub struct Line {
+    /// Its line, counted from 1.
     #[serde(rename = "line")]
     number: usize,
+    /// The host that it is for.
     host: String,
+    /// The port, as the line has it.
     port: String,
+    /// The database; `replication` for replication logins.
     database: String,
+    /// The role.
     username: String,
 }
 

@@ -7,6 +7,7 @@ mod apply;
 pub mod args;
 mod drop;
 mod ensure;
+mod facts;
 mod name;
 mod plan;
 mod role;
@@ -15,6 +16,7 @@ mod show;
 pub mod verifier;
 
 pub use args::Arguments;
+pub use facts::Facts;
 
 use args::Command;
 use pg_runbook::cli::{CommonArguments, Tool, Verb};

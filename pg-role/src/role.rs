@@ -5,31 +5,34 @@
 use crate::verifier::{self, Answer};
 use pg_runbook::server::Server;
 use pg_runbook::{Failure, Secret};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What is reported of a role (`pg_roles`, `pg_auth_members`, and `pg_authid` where it may be read).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A role as the server knows it (`pg_roles`, `pg_auth_members`, and `pg_authid` where it may be read).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "DatabaseRole")]
 pub struct Role {
     /// Its name, letter case as stored.
     pub name: String,
-    /// LOGIN.
+    /// Whether it may log in (LOGIN).
     pub login: bool,
-    /// REPLICATION.
+    /// Whether it may replicate (REPLICATION).
     pub replication: bool,
-    /// SUPERUSER.
+    /// Whether it may do everything (SUPERUSER).
     pub superuser: bool,
-    /// CONNECTION LIMIT; -1 is none.
+    /// How many connections it may have at once (CONNECTION LIMIT); -1 is any number.
     pub connection_limit: i32,
-    /// VALID UNTIL, as the server writes it; absent where the password does not end.
+    /// When its password ends (VALID UNTIL), as the server writes it; null where it does not.
     pub valid_until: Option<String>,
     /// The roles that it is a member of, without those that it only inherits.
     pub member_of: Vec<String>,
-    /// How its password is stored; absent where the connecting role may not look.
+    /// How its password is stored; null where the connecting role may not look.
     pub password: Option<Stored>,
 }
 
 /// How a password is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "StoredPassword")]
 pub enum Stored {
     /// There is none.
     #[serde(rename = "none")]

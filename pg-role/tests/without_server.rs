@@ -1,11 +1,14 @@
 //! The binary where no server is reached: the exit code, one document, one way out, and no password in either.
 #![allow(clippy::disallowed_methods)] // the tests set their own scenery
 
+#[path = "../../tests/src/schema.rs"]
+mod schema;
+
 use assert_cmd::Command;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 fn command() -> Command {
     let mut command = assert_cmd::cargo::cargo_bin_cmd!("pg-role");
@@ -27,8 +30,13 @@ fn run(arguments: &[&str], input: Option<&str>, code: i32) -> Value {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
     assert!(!said.contains("swordfish"), "{said}");
+    document_of(&output, &format!("{arguments:?}"))
+}
+
+fn document_of(output: &Output, arguments: &str) -> Value {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(!document.to_string().contains("swordfish"), "{document}");
+    schema::expect_described(&document, &format!("pg-role {arguments}"));
     document
 }
 
@@ -152,9 +160,7 @@ fn as_module(folder: &Path, options: &Value, code: i32) -> Value {
 fn run_module(file: &Path, code: i32) -> Value {
     let output = command().arg("--ansible").arg(file).write_stdin("never read").output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(!document.to_string().contains("swordfish"), "{document}");
-    document
+    document_of(&output, "--ansible")
 }
 
 #[test]

@@ -13,15 +13,24 @@ use std::path::PathBuf;
 /// The schema's name and major version; a minor may follow a dot.
 pub const SCHEMA: &str = "pg-runbook/1";
 
+/// The JSON Schema of all documents, with every verb's facts, as it is published: `cargo xtask docs` makes it of these
+/// types and of each tool's `Facts`.
+pub const JSON_SCHEMA: &str = include_str!("../../docs/pg-runbook-1.schema.json");
+/// A system identifier, as a regular expression: it can be larger than what a JSON number is sure to hold.
+pub const SYSTEM_IDENTIFIER: &str = "^[0-9]+$";
+/// A location in the write-ahead log, as a regular expression.
+pub const LOCATION: &str = "^[0-9A-F]+/[0-9A-F]+$";
+
 /// What a tool says on stdout, and reads on stdin.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
-    /// `pg-runbook/1`.
+    /// `pg-runbook/1`; a minor may follow a dot.
+    #[schemars(regex(pattern = r"^pg-runbook/1(\.[0-9]+)?$"))]
     pub schema: String,
     /// The tool that wrote it, such as `pg-conf`.
     #[serde(default)]
     pub tool: String,
-    /// The verb, such as `set`.
+    /// The verb, such as `set`; empty where none was understood.
     #[serde(default)]
     pub action: String,
     /// Whether any step of the pipeline changed something (with `check`: would change something).
@@ -36,7 +45,7 @@ pub struct Document {
     /// One sentence for people.
     #[serde(default)]
     pub msg: String,
-    /// The cluster that was worked on, and that the next tool works on.
+    /// The cluster that was worked on, and that the next tool works on; null where none is known.
     #[serde(default)]
     pub cluster: Option<Cluster>,
     /// What the server must do before the changes are in force.
@@ -45,10 +54,10 @@ pub struct Document {
     /// What was changed, by all steps so far.
     #[serde(default)]
     pub changes: Vec<Change>,
-    /// The server that standbys replicate from.
+    /// The server that standbys replicate from; null where none is known.
     #[serde(default)]
     pub primary: Option<Primary>,
-    /// Before and after, with `--diff`.
+    /// Before and after, with `--diff`; absent where nothing differs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<Diff>,
     /// What deserves a look although nothing failed.
@@ -57,7 +66,7 @@ pub struct Document {
     /// The tools that ran, in order.
     #[serde(default)]
     pub steps: Vec<Step>,
-    /// Why it failed.
+    /// Why it failed; null where it did not.
     #[serde(default)]
     pub error: Option<Report>,
     /// What a verb reports beyond these, under the verb's own key; and fields of a newer minor.
@@ -154,10 +163,10 @@ pub struct Needs {
     /// The strongest of what is needed.
     #[serde(default)]
     pub level: Level,
-    /// What waits for a restart.
+    /// What waits for a restart: settings, and other names of what was changed.
     #[serde(default)]
     pub restart: Vec<String>,
-    /// What waits for a reload.
+    /// What waits for a reload: settings, and files.
     #[serde(default)]
     pub reload: Vec<String>,
     /// Fields of a newer minor.
@@ -198,15 +207,18 @@ pub enum Level {
 /// One change that was made, or with `check` would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
-    /// What sort of thing: `setting`, `rule`, `file`, `role`, `password_line`, `password_file`, `service`, `cluster`,
-    /// `base_backup`, `data_directory`, `package`.
+    /// What sort of thing. The list may grow.
+    #[schemars(extend("examples" = [
+        "setting", "rule", "file", "role", "password_line", "password_file", "service", "cluster", "package",
+        "base_backup", "replication_slot", "data_directory", "old_data", "kept_directory",
+    ]))]
     pub kind: String,
     /// Which one.
     pub name: String,
     /// How it was; absent where it is new or was not a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// How it is now; absent where it is gone.
+    /// How it is now (with `check`: would be), or what was done to it; absent where it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// The file that holds it.
@@ -215,7 +227,8 @@ pub struct Change {
     /// The line there, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
-    /// For a setting, the server's word for when it takes effect: `postmaster`, `sighup`, ….
+    /// For a setting, the server's word for when it takes effect: `internal`, `postmaster`, `sighup`,
+    /// `superuser-backend`, `backend`, `superuser` or `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     /// Fields of a newer minor.
@@ -309,15 +322,17 @@ pub struct Primary {
     pub slot: Option<String>,
     /// The password file on the standby's host.
     pub passfile: Option<PathBuf>,
-    /// libpq's sslmode.
+    /// libpq's sslmode: `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
     pub sslmode: Option<String>,
     /// The major version, such as 17.
     pub major: Option<u32>,
     /// The system identifier, in decimal digits.
+    #[schemars(regex(pattern = SYSTEM_IDENTIFIER))]
     pub system_identifier: Option<String>,
     /// The timeline it writes.
     pub timeline: Option<u32>,
-    /// The settings that a standby must not be below.
+    /// The settings that a standby must not be below, by their names.
+    #[schemars(with = "std::collections::BTreeMap<String, u64>")]
     pub settings: Map<String, Value>,
     /// Fields of a newer minor.
     #[serde(flatten)]
@@ -358,14 +373,15 @@ pub struct Step {
 pub struct Report {
     /// The tool that failed.
     pub tool: String,
-    /// Its exit code: see [`Code`].
+    /// Its exit code: 1 failed, 2 usage or an unreadable document, 3 refused as unsafe, 5 gave up waiting. (4, for a
+    /// document that had failed before, stands in none: that one is passed on as it is.)
     pub code: u8,
     /// What failed.
     pub message: String,
     /// Why, outermost first.
     #[serde(default)]
     pub causes: Vec<String>,
-    /// What to type next.
+    /// What to type next; null where there is nothing.
     #[serde(default)]
     pub hint: Option<String>,
     /// Fields of a newer minor.

@@ -5,26 +5,30 @@
 
 use crate::cluster::Cluster;
 use crate::cluster::postmaster::{self, Child};
+use crate::document::{LOCATION, SYSTEM_IDENTIFIER};
 use crate::failure::Failure;
 use crate::invocation::shell_word;
 use crate::replication::between;
 use crate::server::{ConnectionArguments, Defaults, Server};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a standby says of its replication (`pg_stat_wal_receiver`, `pg_control_system()`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Replication {
-    /// The walreceiver's state; absent where none runs.
+    /// The walreceiver's state: `starting`, `streaming`, `waiting`, `restarting` or `stopping`; null where none runs.
     pub status: Option<String>,
-    /// Where it receives from, without any password.
+    /// Where it receives from; null where none runs, and until 10.
     pub sender_host: Option<String>,
     /// The sender's port.
     pub sender_port: Option<i32>,
     /// The timeline that is received.
     pub timeline: Option<i32>,
     /// The last location received and flushed.
+    #[schemars(regex(pattern = LOCATION))]
     pub received: Option<String>,
     /// The last location replayed.
+    #[schemars(regex(pattern = LOCATION))]
     pub replayed: Option<String>,
     /// Bytes received and not yet replayed.
     pub replay_lag_bytes: Option<i64>,
@@ -34,7 +38,8 @@ pub struct Replication {
     pub lag_seconds: Option<f64>,
     /// For how long the sender said nothing, in seconds; an idle one speaks each `wal_sender_timeout` / 2.
     pub silent_seconds: Option<f64>,
-    /// The system identifier of the data.
+    /// The system identifier of the data, in decimal digits.
+    #[schemars(regex(pattern = SYSTEM_IDENTIFIER))]
     pub system_identifier: String,
     /// Whether the sender went along with it: one that has no longer what is asked for begins, and breaks off at once.
     #[serde(skip)]

@@ -5,8 +5,8 @@
 
 use crate::command::ToolCommand;
 use crate::sandbox::Sandbox;
+use crate::skipped::has_program;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// What changes a file system, begins or ends a process, or says something; `?` where an architecture may not have it.
 const CHANGES: &str = "?rename,?renameat,renameat2,?link,linkat,?symlink,symlinkat,?unlink,unlinkat,?mkdir,mkdirat,?rmdir,\
@@ -23,12 +23,7 @@ pub struct Call {
 
 /// Whether strace is there, with the reason to skip where it is not.
 pub fn has_strace() -> bool {
-    let there = Path::new(STRACE).exists();
-    if !there {
-        assert!(!crate::in_ci(), "strace is missing, and CI skips nothing for want of it");
-        crate::skip("strace is missing (apt-get install strace)");
-    }
-    there
+    has_program(STRACE)
 }
 
 pub(crate) const STRACE: &str = "/usr/bin/strace";

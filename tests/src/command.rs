@@ -4,8 +4,10 @@ use crate::account::{Account, is_root};
 use crate::outcome::Outcome;
 use crate::patience::wait_for;
 use crate::sandbox::Sandbox;
+use crate::schema::expect_described;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use pg_runbook::document::JSON_SCHEMA;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
@@ -178,7 +180,10 @@ impl<'a> ToolCommand<'a> {
         let _ = std::io::Read::read_to_end(&mut File::from(pair.master), &mut text);
         child.wait().expect("wait for a process");
         let text = String::from_utf8_lossy(&text).into_owned();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}\n{}", running.stderr()))
+        let document =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}\n{}", running.stderr()));
+        expect_described(&document, &running.shown);
+        document
     }
 
     /// Starts it.
@@ -289,7 +294,10 @@ impl Running {
         let status = self.wait();
         let text = read(&self.stdout);
         assert!(status.success(), "{}: {status}\n{text}\n{}", self.shown, self.stderr());
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+        let document = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let published = serde_json::from_str(JSON_SCHEMA).expect("the schema is JSON");
+        jsonschema::validate(&published, &document).unwrap_or_else(|error| panic!("{error}: {text}"));
+        document
     }
 
     /// Waits for its end, also one by a signal.

@@ -28,6 +28,7 @@ mod patience;
 mod ports;
 mod proxy;
 mod sandbox;
+mod schema;
 mod servers;
 mod skipped;
 mod template;
@@ -51,8 +52,9 @@ pub use pair::{Pair, pair, pair_in};
 pub use patience::wait_for;
 pub use proxy::Proxy;
 pub use sandbox::{Sandbox, sweep};
+pub use schema::expect_described;
 pub use servers::{Missing, Server, Servers, Wanted, Wheel, psql, to_fetch};
-pub use skipped::{SKIPPED_FILE, in_ci, skip};
+pub use skipped::{SKIPPED_FILE, has_program, in_ci, skip};
 
 /// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.
 pub fn with_server(wanted: Wanted, scenario: fn(&Sandbox)) {

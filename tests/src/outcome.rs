@@ -1,6 +1,7 @@
 //! What a run of a tool left behind, and the questions that tests ask of it.
 
 use crate::document::Document;
+use crate::schema::expect_described;
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -29,6 +30,7 @@ impl Outcome {
         assert!(!outcome.stderr.contains("panicked"), "it panicked\n{outcome}");
         if !outcome.document.is_null() {
             assert_eq!(outcome.stdout.trim_end().lines().count(), 1, "more than one line\n{outcome}");
+            expect_described(&outcome.document, &outcome.shown);
             let document = Document::read(&outcome.document);
             outcome.agrees_with_its_exit_code(&document);
         }

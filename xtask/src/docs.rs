@@ -6,6 +6,7 @@
 mod ansible;
 mod manual;
 mod markdown;
+mod schema;
 
 use ansible::MODULES;
 use clap::{Args, Command, CommandFactory};
@@ -63,7 +64,7 @@ pub fn check() -> Result<(), String> {
 /// What is made from the code and stands in the repository all the same, because people read it there.
 fn committed() -> Result<Vec<(PathBuf, String)>, String> {
     let modules = root().join("examples/ansible/plugins/modules");
-    let mut files = vec![(schema_file(), schema_text()?)];
+    let mut files = vec![(root().join("docs/pg-runbook-1.schema.json"), schema::text()?)];
     for module in MODULES {
         files.push((modules.join(module.name), module.script()));
         files.push((modules.join(format!("{}.yml", module.name)), module.documentation(&tools())));
@@ -73,15 +74,6 @@ fn committed() -> Result<Vec<(PathBuf, String)>, String> {
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
-}
-
-fn schema_file() -> PathBuf {
-    root().join("docs/pg-runbook-1.schema.json")
-}
-
-fn schema_text() -> Result<String, String> {
-    let schema = schemars::schema_for!(pg_runbook::Document);
-    serde_json::to_string_pretty(&schema).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
 fn completions(mut command: Command, folder: &Path) -> Result<(), String> {

@@ -18,6 +18,7 @@ pub fn set_up(wanted: &[Wanted]) -> Result<(), String> {
         }
     }
     need("strace --version", "strace", "the tests that kill a tool at a system call need it")?;
+    need("jq --version", "jq", "the examples of docs/document.md are run with it")?;
     fetch(wanted)?;
     println!("PostgreSQL servers: {}", Servers::find().describe());
     Ok(())

@@ -5,22 +5,34 @@ use crate::rules::hba_file::{Address, Record, Word};
 use crate::rules::hba_tree;
 use pg_runbook::cli::table;
 use pg_runbook::{Failure, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// One line of `pg_hba.conf`, as the document has it under `rules`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Rule")]
 pub struct Shown {
+    /// Its file.
     file: PathBuf,
+    /// Its line there, counted from 1.
     line: usize,
+    /// `local`, `host`, `hostssl`, `hostnossl`, `hostgssenc` or `hostnogssenc`; empty where the line is wrong.
     #[serde(rename = "type")]
     kind: String,
+    /// The databases that it is for; names from `@files` stand in their places.
     databases: Vec<String>,
+    /// The roles that it is for, in the same way.
     users: Vec<String>,
+    /// The addresses that it is for, as the line says it; null for `local`.
     address: Option<String>,
+    /// The authentication method, such as `scram-sha-256`.
     method: String,
+    /// The method's options, each `name=value`.
     options: Vec<String>,
+    /// The line as it stands there.
     raw: String,
+    /// Why the server would not load it; absent where it would.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }

@@ -12,16 +12,19 @@ use pg_runbook::invocation::shell_word;
 use pg_runbook::replication::{self, Walsender};
 use pg_runbook::server::{ConnectionArguments, Defaults};
 use pg_runbook::{Failure, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 
 /// One bound, as the document has it under `bounds`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Bound {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Bound {
+    /// The setting's name.
     name: String,
     /// The primary's value.
     primary: u64,
-    /// What a standby itself still remembers of its primary, and must have until it has replayed something else.
+    /// What a standby itself still remembers of its primary, and must have until it has replayed something else;
+    /// null where it remembers none.
     remembered: Option<u64>,
     /// This cluster's, before.
     here: u64,

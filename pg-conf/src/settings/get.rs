@@ -9,39 +9,51 @@ use pg_runbook::configuration::Located;
 use pg_runbook::configuration::judge::{self, Rejection};
 use pg_runbook::secret;
 use pg_runbook::{Failure, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// One setting, as the document has it under `settings`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Shown {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Setting")]
+pub struct Shown {
+    /// Its name.
     name: String,
     /// What the files make it; the default where they don't say.
     value: Option<String>,
+    /// The file that says so; null where none does.
     file: Option<PathBuf>,
+    /// The line there, counted from 1.
     line: Option<usize>,
     /// Whether ALTER SYSTEM says it.
     from_alter_system: bool,
-    /// On the running server's command line, which beats the files.
+    /// What the running server's command line says, which beats the files; null where it says nothing.
     command_line: Option<String>,
     /// The assignments that lose, in the server's order.
     overridden: Vec<Loser>,
-    /// What the server runs with, as `SHOW` says it.
+    /// What the server runs with, as `SHOW` says it; null where it could not be asked.
     running: Option<String>,
-    /// Whether the files ask for another value, which only a restart brings.
+    /// Whether what the files say waits for a restart, by the server's word: it has to have read them (a reload); null
+    /// where it could not be asked.
     pending_restart: Option<bool>,
     /// The built-in default, in canonical form.
     default: Option<String>,
-    /// What a bare number counts, such as `8kB` or `ms`; absent where there is none, and where the server doesn't tell.
+    /// What a bare number counts, such as `8kB` or `ms`; null where there is none, and where the server doesn't
+    /// tell.
     unit: Option<String>,
+    /// The server's word for when it takes effect, as in `changes`.
     context: Option<String>,
 }
 
 /// An assignment without effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OverriddenAssignment")]
 struct Loser {
+    /// Its file.
     file: PathBuf,
+    /// Its line, counted from 1.
     line: usize,
+    /// The value that has no effect.
     value: String,
 }
 

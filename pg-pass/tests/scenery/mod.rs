@@ -1,6 +1,9 @@
 //! A folder of its own for each test, and the binary run in it as whoever runs the tests.
 #![allow(dead_code)] // each test program uses a part of it
 
+#[path = "../../../tests/src/schema.rs"]
+mod schema;
+
 use assert_cmd::Command;
 use serde_json::Value;
 use std::fs;
@@ -97,6 +100,8 @@ impl Scene {
 
     pub fn document(output: &Output, code: i32) -> Value {
         assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let document = serde_json::from_slice(&output.stdout).unwrap();
+        schema::expect_described(&document, "pg-pass");
+        document
     }
 }

@@ -58,6 +58,9 @@ const IN_CONNINFO: [(&str, &str); 6] = [
     ("ssl_key", "sslkey"),
 ];
 
+/// Options that make the tool do something else than a verb.
+const NO_TASKS: [&str; 4] = ["ansible", "help", "schema", "version"];
+
 /// The state that a task asks for, as the verbs that bring it about; the first that knows all of its options is meant.
 const STATES: [(&str, &[&str]); 7] = [
     ("present", &["ensure", "set", "allow", "create"]),
@@ -159,8 +162,8 @@ fn escaped(value: &str) -> String {
 fn argument<'a>(verb: &'a Command, command: &'a Command, name: &str) -> Option<&'a Arg> {
     let find = |name: &str| {
         let long = name.replace('_', "-");
-        let mut known = verb.get_arguments().chain(command.get_arguments());
-        known.find(|argument| {
+        let known = verb.get_arguments().chain(command.get_arguments());
+        known.filter(|argument| !NO_TASKS.contains(&argument.get_long().unwrap_or_default())).find(|argument| {
             argument.get_long() == Some(&long) || argument.is_positional() && argument.get_id() == name
         })
     };

@@ -47,6 +47,9 @@ pub struct CommonArguments {
     /// Run as an Ansible module with the options in this JSON file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Input and output")]
     pub ansible: Option<PathBuf>,
+    /// Show the JSON Schema of the documents
+    #[arg(long, global = true, help_heading = "Input and output")]
+    pub schema: bool,
     /// Show help
     #[arg(short = '?', long, global = true, action = ArgAction::Help, help_heading = "Input and output")]
     pub help: Option<bool>,

@@ -81,6 +81,10 @@ enum Start {
 }
 
 fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
+    // Like --help and --version, it needs no verb and nothing else.
+    if arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--schema") {
+        return Ok(Start::Done(output::schema(T::NAME)));
+    }
     let module = ansible_file(arguments)?.map(|file| ansible::read(&file, &T::command())).transpose()?;
     let words = module.as_ref().map_or(arguments, |request| &request.arguments);
     let tool = match T::try_parse_from(words) {

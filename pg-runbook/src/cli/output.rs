@@ -5,7 +5,7 @@
 
 use super::arguments::{CommonArguments, OutputForm};
 use super::{Run, Verb, ansible, step, success};
-use crate::document::Document;
+use crate::document::{Document, JSON_SCHEMA};
 use crate::failure::{Code, Failure};
 use crate::stderr;
 use std::ffi::OsString;
@@ -81,6 +81,14 @@ pub(super) fn pass_on(tool: &str, common: &CommonArguments, upstream: &Document)
 /// Help and version are texts, for whoever asked.
 pub(super) fn help(tool: &str, error: &clap::Error) -> ExitCode {
     match error.print() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => lost(tool, &error, false),
+    }
+}
+
+/// The schema is no document of a run, and has its own form whatever `--output` says.
+pub(super) fn schema(tool: &str) -> ExitCode {
+    match write(JSON_SCHEMA.trim_end()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => lost(tool, &error, false),
     }

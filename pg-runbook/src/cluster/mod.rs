@@ -26,21 +26,21 @@ use std::path::{Path, PathBuf};
 pub struct Cluster {
     /// Which host, without telling its machine id.
     pub host_id: String,
-    /// Such as `17.6`; absent where no server program was asked.
+    /// Such as `17.6`; null where no server and no program of one was asked.
     #[serde(default)]
     pub version: Option<String>,
-    /// Such as 17.
+    /// The major version, such as 17.
     pub major: u32,
-    /// Debian's name; absent in plain layouts.
+    /// Debian's name, such as `main`; null in plain layouts.
     #[serde(default)]
     pub name: Option<String>,
     /// Who arranged the files.
     pub layout: Layout,
     /// The data directory, absolute.
     pub data_directory: PathBuf,
-    /// postgresql.conf.
+    /// The main configuration file, postgresql.conf.
     pub config_file: PathBuf,
-    /// `pg_hba.conf`.
+    /// The file of its rules, `pg_hba.conf`.
     pub hba_file: PathBuf,
     /// The port: the running server's own, else the configured one.
     pub port: u16,
@@ -49,15 +49,16 @@ pub struct Cluster {
     pub socket_directory: Option<PathBuf>,
     /// The user that it belongs to.
     pub owner: String,
-    /// The systemd unit, where there is one.
+    /// The systemd unit; null where there is none.
     #[serde(default)]
     pub service: Option<String>,
-    /// In decimal digits; absent where the control file can't be read.
+    /// Which system's data it holds, in decimal digits; null where the control file can't be read.
     #[serde(default)]
+    #[schemars(regex(pattern = crate::document::SYSTEM_IDENTIFIER))]
     pub system_identifier: Option<String>,
     /// Whether its server runs.
     pub state: State,
-    /// Primary or standby, by the signal files.
+    /// Primary or standby: a running server's own word, else by the signal files; null where that can't be told.
     #[serde(default)]
     pub role: Option<Role>,
     /// Fields of a newer minor.

@@ -8,6 +8,7 @@ use super::edit::{self, Edit};
 use crate::cluster::Cluster;
 use crate::durable_file;
 use crate::failure::{Attempt, Failure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,25 +28,26 @@ pub struct History {
 }
 
 /// Who changes something, and what.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct What {
-    /// Such as `pg-conf`.
+    /// The tool, such as `pg-conf`.
     pub tool: String,
-    /// Such as `set`.
+    /// Its verb, such as `set`.
     pub action: String,
     /// As people are told it, one line a change.
     pub changes: Vec<String>,
     /// Whether it is in force only after a restart.
     pub restart: bool,
-    /// The first step that it takes back; 0 where it goes back to the files of a start.
+    /// Where it is an undo: the first step that it takes back; 0 where it goes back to the files of a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<u32>,
 }
 
 /// One kept step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "KeptStep")]
 pub struct Step {
-    /// From 1.
+    /// Its number, from 1.
     pub number: u32,
     /// When, in seconds since 1970.
     pub time: f64,
@@ -57,7 +59,7 @@ pub struct Step {
 }
 
 /// One file of a step; what it was and what it became stand beside it as `N.before` and `N.after`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeptFile {
     /// Its absolute path.
     pub path: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use tests::hosts::{Host, Hosts};
-use tests::{Document, on_the_newest_suite, wait_for};
+use tests::{Document, expect_described, on_the_newest_suite, wait_for};
 
 on_the_newest_suite!(make_sets_up_two_standbys_at_once_and_all_of_it_again_changes_nothing);
 
@@ -20,7 +20,12 @@ fn make(work: &Host, standbys: [&Host; 2], words: &str) -> String {
 /// What each of the stages said.
 fn documents(work: &Host, folder: &str) -> Vec<Document> {
     let said = work.says(&format!("cat $(find {folder} -name '*.json' -not -path 'stages/check/*' | sort)"));
-    said.lines().map(|line| Document::read(&serde_json::from_str(line).expect("a document"))).collect()
+    let read = |line: &str| {
+        let document = serde_json::from_str(line).expect("a document");
+        expect_described(&document, "make");
+        Document::read(&document)
+    };
+    said.lines().map(read).collect()
 }
 
 fn make_sets_up_two_standbys_at_once_and_all_of_it_again_changes_nothing(hosts: &Hosts) {

@@ -188,6 +188,7 @@ fn is_the_runners(argument: &Arg) -> bool {
         "quiet",
         "verbose",
         "ansible",
+        "schema",
         "detailed-exitcode",
         "password-stdin",
         "progress",

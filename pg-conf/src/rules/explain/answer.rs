@@ -10,19 +10,23 @@ use crate::rules::methods;
 use crate::rules::show::Shown;
 use ipnet::IpNet;
 use pg_runbook::cluster::Cluster;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The answer for one address, as the document has it under `explain`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Answer {
+    /// The role that logs in.
     pub role: String,
+    /// The database; `replication` for a replication login.
     pub database: String,
     /// An address, a network, or `local`.
     pub address: String,
+    /// Whether the connection is encrypted by TLS; null where it wasn't said.
     pub ssl: Option<bool>,
-    /// `rule`, `no_rule` or `undecided`.
-    pub outcome: &'static str,
-    /// The rule that decides.
+    /// Whether a rule decides.
+    pub outcome: Outcome,
+    /// The rule that decides; where that is undecided, the one that does if no unknown one does.
     pub rule: Option<Shown>,
     /// What its method does, or how the server refuses.
     pub then: Option<String>,
@@ -32,10 +36,24 @@ pub struct Answer {
     pub unknown: Vec<Unknown>,
 }
 
+/// Whether a rule decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// One does.
+    Rule,
+    /// None is for this login, so the server refuses it.
+    NoRule,
+    /// That hangs on what isn't known.
+    Undecided,
+}
+
 /// Something that isn't known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Unknown {
+    /// What would have to be known.
     pub what: String,
+    /// The rule that hangs on it.
     pub rule: Shown,
 }
 
@@ -64,9 +82,9 @@ impl Scene {
         let matches: Vec<Match> = (0..self.found.len()).map(is_for).collect();
         let decision = Decision::of(&matches);
         let (outcome, winner, perhaps) = match &decision {
-            Decision::Rule(index) => ("rule", Some(*index), Vec::new()),
-            Decision::NoRule => ("no_rule", None, Vec::new()),
-            Decision::Open { perhaps, otherwise } => ("undecided", *otherwise, perhaps.clone()),
+            Decision::Rule(index) => (Outcome::Rule, Some(*index), Vec::new()),
+            Decision::NoRule => (Outcome::NoRule, None, Vec::new()),
+            Decision::Open { perhaps, otherwise } => (Outcome::Undecided, *otherwise, perhaps.clone()),
         };
         let follows = winner.and_then(|index| self.rule(index)).map(|rule| methods::consequence(rule, &login.role));
         let unknown = |index: usize| Unknown { what: not_known(&matches[index]), rule: self.shown(index) };
@@ -133,8 +151,8 @@ impl Answer {
         };
         let login = format!("{whose} to {}", self.database);
         match (self.outcome, &self.rule) {
-            ("rule", Some(rule)) => format!("{login}: {} decides, by {}", rule.place(), rule.method()),
-            ("no_rule", _) => format!("{login}: no rule, so the server refuses it"),
+            (Outcome::Rule, Some(rule)) => format!("{login}: {} decides, by {}", rule.place(), rule.method()),
+            (Outcome::NoRule, _) => format!("{login}: no rule, so the server refuses it"),
             (_, Some(rule)) => format!("{login}: undecided; {} decides if no earlier rule does", rule.place()),
             (_, None) => format!("{login}: undecided; the server refuses it if none of the rules does"),
         }
@@ -185,7 +203,7 @@ mod tests {
     fn tells_what_the_answer_hangs_on() {
         let rules = "hostssl replication r all scram-sha-256\nhost replication r all reject\n";
         let open = answer(rules, "192.0.2.7", None);
-        assert_eq!((open.outcome, open.unknown.len()), ("undecided", 1));
+        assert_eq!((open.outcome, open.unknown.len()), (Outcome::Undecided, 1));
         assert_eq!(open.rule.as_ref().map(Shown::place).as_deref(), Some("/d/pg_hba.conf:2"));
         assert_eq!(answer(rules, "192.0.2.7", Some(false)).rule.unwrap().place(), "/d/pg_hba.conf:2");
         let split = answer("host replication r 192.0.2.7/32 md5\n", "192.0.2.0/24", Some(false));
