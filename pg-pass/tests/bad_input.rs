@@ -80,7 +80,7 @@ fn refuses_a_truncated_document_and_one_from_another_host() {
 #[test]
 fn passes_a_failed_upstream_document_on() {
     let scene = Scene::new();
-    let upstream = r#"{"schema":"pg-runbook/1","tool":"pg-role","failed":true,"msg":"no","extra":7}"#;
+    let upstream = r#"{"schema":"pg-runbook/1.7","tool":"pg-role","failed":true,"msg":"no","extra":7}"#;
     let document = Scene::document(&scene.run_with_input("set", &SERVER, upstream), 4);
     assert_eq!((&document["tool"], &document["extra"]), (&"pg-role".into(), &7.into()));
     assert!(!scene.passfile().exists());

@@ -42,7 +42,7 @@ fn check(scene: &Scene, script: &str, arguments: &[&str], input: Option<&str>, c
 #[test]
 fn a_login_that_works_completes_the_primary_and_keeps_the_slot() {
     let scene = Scene::with(LINE);
-    let upstream = r#"{"schema":"pg-runbook/1","primary":{"host":"db1","port":5434,"username":"replicator","slot":"s1",
+    let upstream = r#"{"schema":"pg-runbook/1.7","primary":{"host":"db1","port":5434,"username":"replicator","slot":"s1",
         "system_identifier":"7301234567890123456","region":"eu"}}"#;
     let document = check(&scene, &format!("{WANTS_PASSWORD}\n{ANSWERS}"), &[], Some(upstream), 0);
     assert_eq!(document["login"]["system_identifier"], "7301234567890123456");

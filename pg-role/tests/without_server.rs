@@ -112,7 +112,7 @@ fn refuses_a_truncated_document_and_one_from_another_host() {
 
 #[test]
 fn passes_a_failed_upstream_document_on() {
-    let upstream = r#"{"schema":"pg-runbook/1","tool":"pg-cluster","failed":true,"extra":7}"#;
+    let upstream = r#"{"schema":"pg-runbook/1.7","tool":"pg-cluster","failed":true,"extra":7}"#;
     let document = run(&["ensure", "replicator"], Some(upstream), 4);
     assert_eq!((&document["tool"], &document["extra"]), (&"pg-cluster".into(), &7.into()));
 }

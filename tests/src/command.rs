@@ -7,7 +7,6 @@ use crate::sandbox::Sandbox;
 use crate::schema::expect_described;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pg_runbook::document::JSON_SCHEMA;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
@@ -295,8 +294,7 @@ impl Running {
         let text = read(&self.stdout);
         assert!(status.success(), "{}: {status}\n{text}\n{}", self.shown, self.stderr());
         let document = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        let published = serde_json::from_str(JSON_SCHEMA).expect("the schema is JSON");
-        jsonschema::validate(&published, &document).unwrap_or_else(|error| panic!("{error}: {text}"));
+        expect_described(&document, &self.shown);
         document
     }
 

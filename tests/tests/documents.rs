@@ -320,7 +320,12 @@ fn an_ansible_module_writes_one_object_also_on_a_terminal(sandbox: &Sandbox) {
 }
 
 fn an_ansible_module_that_fails_says_so_in_its_object(sandbox: &Sandbox) {
-    for options in [json!({"action": "fly"}), json!({"action": "status", "colour": "blue"}), json!([])] {
+    for options in [
+        json!({"action": "fly"}),
+        json!({"action": "status", "colour": "blue"}),
+        json!({"action": "status", "schema": true}),
+        json!([]),
+    ] {
         let failed = ansible(sandbox, &options).expect_code(2);
         assert!(failed.typed().failed, "{failed}");
         assert!(!failed.typed().action.contains('/'), "{failed}");

@@ -46,16 +46,22 @@ fn a_document_with_anything_that_is_not_described_is_told(sandbox: &Sandbox) {
     };
     let forgotten = told("/weather", json!("grey"));
     assert!(forgotten.contains("'weather'") && forgotten.contains("pg-cluster advertise"), "{forgotten}");
-    assert!(told("/primary/region", json!("eu")).contains("/primary: "), "a field of an object");
-    assert!(told("/primary/system_identifier", json!(7)).contains("/primary/system_identifier: "), "a number");
-    assert!(told("/cluster/system_identifier", json!("0x7")).contains("/cluster/system_identifier: "), "no digits");
-    assert!(told("/cluster/state", json!("tired")).contains("/cluster/state: "), "a word that isn't in a list");
+    assert!(told("/primary/region", json!("eu")).contains("at \"/primary\": "), "a field of an object");
+    assert!(told("/primary/system_identifier", json!(7)).contains("at \"/primary/system_identifier\": "), "a number");
     assert!(
-        told("/changes", json!([{"kind": "mood", "name": "x"}])).contains("/changes/0/kind: "),
+        told("/cluster/system_identifier", json!("0x7")).contains("at \"/cluster/system_identifier\": "),
+        "no digits"
+    );
+    assert!(told("/cluster/state", json!("tired")).contains("at \"/cluster/state\": "), "a word that isn't in a list");
+    assert!(
+        told("/changes", json!([{"kind": "mood", "name": "x"}])).contains("at \"/changes/0/kind\": "),
         "nor in one that grows"
     );
-    assert!(told("/standbys", json!([{"lag_bytes": "1"}])).contains("/standbys/0"), "a fact");
-    assert!(told("/warnings", Value::Null).contains("/warnings: "), "nothing");
+    assert!(told("/standbys", json!([{"lag_bytes": "1"}])).contains("at \"/standbys/0"), "a fact");
+    let mut newer = good.clone();
+    (newer["schema"], newer["weather"]) = (json!("pg-runbook/1.7"), json!("grey"));
+    expect_described(&newer, "a tool to come");
+    assert!(told("/warnings", Value::Null).contains("at \"/warnings\": "), "nothing");
 }
 
 /// Each of the page's lines, with what it prints here.
