@@ -1,9 +1,11 @@
 //! What can be typed.
 
+use crate::completion;
 use crate::options::{self, TablespaceMapping};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use pg_runbook::cli::CommonArguments;
 use pg_runbook::cli::arguments::seconds;
+use pg_runbook::completion::of;
 use pg_runbook::server::ConnectionArguments;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,10 +97,10 @@ pub struct FetchArguments {
     #[command(flatten)]
     pub connection: ConnectionArguments,
     /// The password file [default: the document's, else the owner's ~/.pgpass]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub passfile: Option<PathBuf>,
     /// Have the standby use this replication slot; '' is none [default: the document's, else its own]
-    #[arg(short = 'S', long, value_name = "SLOT", value_parser = options::slot)]
+    #[arg(short = 'S', long, value_name = "SLOT", value_parser = options::slot, add = of(completion::slots))]
     pub slot: Option<String>,
     /// Make that slot where it is not there; it is dropped again where no copy comes of it
     #[arg(short = 'C', long)]
@@ -110,16 +112,16 @@ pub struct FetchArguments {
     #[arg(short = 'r', long, value_name = "RATE", value_parser = options::max_rate)]
     pub max_rate: Option<String>,
     /// Have the primary compress what it sends (15 and later): gzip, lz4 or zstd, such as zstd:1; for slow links
-    #[arg(short = 'Z', long, value_name = "METHOD[:DETAIL]", value_parser = options::compression)]
+    #[arg(short = 'Z', long, value_name = "METHOD[:DETAIL]", value_parser = options::compression, add = of(completion::methods))]
     pub compress: Option<String>,
     /// How the write-ahead log of the copy's own time comes
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "stream")]
     pub wal_method: WalMethod,
     /// Put a tablespace of the primary elsewhere on this host [default: where the standby has it, else the primary's path]
-    #[arg(short = 'T', long, value_name = "OLDDIR=NEWDIR", value_parser = options::tablespace_mapping)]
+    #[arg(short = 'T', long, value_name = "OLDDIR=NEWDIR", value_parser = options::tablespace_mapping, add = of(completion::folders))]
     pub tablespace_mapping: Vec<TablespaceMapping>,
     /// Put the copy's write-ahead log here [default: where the standby has it]
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     pub waldir: Option<PathBuf>,
     /// Whose postgresql.conf, `pg_hba.conf` and `pg_ident.conf` the copy has, where they lie inside the data directory
     #[arg(long, value_name = "WHOSE", default_value = "standby")]

@@ -9,6 +9,7 @@ mod bounds;
 mod catch_up;
 mod changeover;
 mod commit;
+mod completion;
 mod copy;
 mod destinations;
 mod entries;

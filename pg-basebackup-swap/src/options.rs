@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 /// kB a second (`replication/basebackup.h`).
 const RATES: std::ops::RangeInclusive<f64> = 32.0..=1_048_576.0;
-const METHODS: [&str; 3] = ["gzip", "lz4", "zstd"];
+/// How the primary can compress what it sends.
+pub const METHODS: [&str; 3] = ["gzip", "lz4", "zstd"];
 
 /// `32k` to `1024M`; a number alone is in kB.
 pub fn max_rate(text: &str) -> Result<String, String> {

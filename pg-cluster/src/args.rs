@@ -1,8 +1,10 @@
 //! What can be typed.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::completion;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use pg_runbook::cli::CommonArguments;
 use pg_runbook::cli::arguments::seconds;
+use pg_runbook::completion::{majors, of, roles, ssl_modes};
 use pg_runbook::server::ConnectionArguments;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -105,7 +107,7 @@ pub struct StatusArguments {
 #[derive(Args, Clone, Debug)]
 pub struct RequireArguments {
     /// The major version [default: the primary's, where a document tells it]
-    #[arg(long, value_name = "MAJOR")]
+    #[arg(long, value_name = "MAJOR", add = of(majors))]
     pub pg_version: Option<u32>,
     /// Install Debian's packages where programs are missing
     #[arg(long)]
@@ -116,13 +118,13 @@ pub struct RequireArguments {
 #[derive(Args, Clone, Debug)]
 pub struct CreateArguments {
     /// The new Debian cluster, such as 17/replica
-    #[arg(value_name = "VERSION/NAME", conflicts_with = "layout")]
+    #[arg(value_name = "VERSION/NAME", conflicts_with = "layout", add = of(completion::versions))]
     pub new_cluster: Option<String>,
     /// Who arranges the files; plain needs -D
     #[arg(long, value_name = "LAYOUT")]
     pub layout: Option<LayoutName>,
     /// The major version of a plain cluster [default: the document's primary's, else the newest installed]
-    #[arg(long, value_name = "MAJOR", conflicts_with = "new_cluster")]
+    #[arg(long, value_name = "MAJOR", conflicts_with = "new_cluster", add = of(majors))]
     pub pg_version: Option<u32>,
     /// The port [default: the next free one for Debian, 5432 for plain]
     #[arg(short, long, value_name = "PORT")]
@@ -140,10 +142,10 @@ pub struct CreateArguments {
     #[arg(short = 'k', long)]
     pub data_checksums: bool,
     /// Put the write-ahead log here
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     pub waldir: Option<PathBuf>,
     /// Where a plain cluster's Unix socket goes [default: the server's own, or /tmp where its owner can't write there]
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     pub socket_directory: Option<PathBuf>,
 }
 
@@ -160,7 +162,7 @@ pub enum LayoutName {
 #[derive(Args, Clone, Debug)]
 pub struct DropArguments {
     /// The cluster, such as 17/main (or --cluster, or -D)
-    #[arg(value_name = "VERSION/NAME", conflicts_with_all = ["pgdata", "cluster"])]
+    #[arg(value_name = "VERSION/NAME", conflicts_with_all = ["pgdata", "cluster"], add = of(completion::stopped))]
     pub unused: Option<String>,
     /// Drop it although it runs or holds user databases; its system identifier says that this one is meant
     #[arg(long, value_name = "SYSTEM_IDENTIFIER")]
@@ -202,13 +204,13 @@ pub struct AdvertiseArguments {
     #[arg(long, value_name = "PORT")]
     pub advertised_port: Option<u16>,
     /// The replication role [default: the document's]
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", add = of(roles))]
     pub role: Option<String>,
     /// The replication slot that standbys are to use
-    #[arg(long, value_name = "SLOT")]
+    #[arg(long, value_name = "SLOT", add = of(completion::slots))]
     pub slot: Option<String>,
     /// libpq's sslmode for standbys; verify-ca and verify-full want the authority's certificate on the standby, in its
     /// owner's ~/.postgresql/root.crt, where the walreceiver looks for it too
-    #[arg(long, value_name = "MODE", default_value = "prefer")]
+    #[arg(long, value_name = "MODE", default_value = "prefer", add = of(ssl_modes))]
     pub sslmode: String,
 }

@@ -5,6 +5,7 @@
 
 mod advertise;
 pub mod args;
+mod completion;
 mod create;
 mod drop;
 mod facts;

@@ -5,7 +5,7 @@ use crate::lag;
 use crate::running;
 use crate::serve::{as_its_owner, tell_if_outside};
 use pg_runbook::cli::table;
-use pg_runbook::cluster::{self, Cluster, Role, State, debian};
+use pg_runbook::cluster::{self, Cluster, Role, State, debian, word};
 use pg_runbook::server::Server;
 use pg_runbook::service::Manager;
 use pg_runbook::{Failure, Run, standby};
@@ -36,10 +36,6 @@ fn row(cluster: &Cluster) -> [String; 6] {
         cluster.owner.clone(),
         cluster.data_directory.display().to_string(),
     ]
-}
-
-fn word(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// `pg-cluster status`

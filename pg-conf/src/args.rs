@@ -1,7 +1,9 @@
 //! What can be typed.
 
-use clap::{Args, Parser, Subcommand};
+use crate::completion;
+use clap::{Args, Parser, Subcommand, ValueHint};
 use pg_runbook::cli::CommonArguments;
+use pg_runbook::completion::of;
 use pg_runbook::server::ConnectionArguments;
 use std::path::PathBuf;
 
@@ -70,7 +72,7 @@ pub struct UndoArguments {
 #[derive(Args, Clone, Debug)]
 pub struct SetArguments {
     /// The settings, such as `wal_level=replica`
-    #[arg(value_name = "NAME=VALUE", required = true)]
+    #[arg(value_name = "NAME=VALUE", required = true, add = of(completion::assignments))]
     pub settings: Vec<String>,
     /// Take back what ALTER SYSTEM set them to, which would beat the files: through the server where it runs
     #[arg(long = "override")]
@@ -84,7 +86,7 @@ pub struct SetArguments {
 #[derive(Args, Clone, Debug)]
 pub struct UnsetArguments {
     /// The settings, by name
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, add = of(completion::settings))]
     pub names: Vec<String>,
     /// Take back what ALTER SYSTEM set them to as well: through the server where it runs
     #[arg(long = "override")]
@@ -98,7 +100,7 @@ pub struct UnsetArguments {
 #[derive(Args, Clone, Debug)]
 pub struct GetArguments {
     /// The settings, by name [default: all that are set in the files]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = of(completion::settings))]
     pub names: Vec<String>,
     /// How to ask the cluster's server.
     #[command(flatten)]
@@ -120,10 +122,10 @@ pub struct MatchArguments {
     #[command(flatten)]
     pub primary: ConnectionArguments,
     /// Ask no server: take the bounds from a copy of the primary, such as a base backup, by its `pg_controldata`
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     pub from_copy: Option<PathBuf>,
     /// The password file [default: the document's, else the owner's ~/.pgpass]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub passfile: Option<PathBuf>,
 }
 
@@ -142,19 +144,19 @@ pub struct AllowArguments {
 #[derive(Args, Clone, Debug)]
 pub struct AccessArguments {
     /// The role
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = of(completion::roles))]
     pub role: String,
     /// Where it comes from: an address, a network (192.0.2.0/24), a host name, samehost, samenet or all; may be repeated
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', add = of(completion::origins))]
     pub from: Vec<String>,
     /// The database, or replication, or all (which does not cover replication)
-    #[arg(long, value_name = "DATABASE", default_value = "replication")]
+    #[arg(long, value_name = "DATABASE", default_value = "replication", add = of(completion::databases))]
     pub database: String,
     /// The authentication method
-    #[arg(long, value_name = "METHOD", default_value = "scram-sha-256")]
+    #[arg(long, value_name = "METHOD", default_value = "scram-sha-256", add = of(completion::methods))]
     pub method: String,
     /// The kind of connection: host, hostssl, hostnossl, hostgssenc, hostnogssenc, or local, which has no --from
-    #[arg(long = "type", value_name = "TYPE", default_value = "host")]
+    #[arg(long = "type", value_name = "TYPE", default_value = "host", add = of(completion::kinds))]
     pub kind: String,
     /// How to ask the cluster's server.
     #[command(flatten)]
@@ -165,13 +167,13 @@ pub struct AccessArguments {
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArguments {
     /// The role
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = of(completion::roles))]
     pub role: String,
     /// Where it comes from: an address, a network, a host name, or local for the Unix socket
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", add = of(completion::login_origins))]
     pub address: String,
     /// The database, or replication
-    #[arg(long, value_name = "DATABASE", default_value = "replication")]
+    #[arg(long, value_name = "DATABASE", default_value = "replication", add = of(completion::databases))]
     pub database: String,
     /// The connection is encrypted by TLS
     #[arg(long, conflicts_with = "no_ssl")]

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod check;
+mod completion;
 mod facts;
 mod install;
 mod put_back;

@@ -23,6 +23,7 @@ mod translation;
 mod verify;
 pub mod versions;
 
+pub use catalogue::Catalogue;
 pub use inspect::{Subject, World};
 pub use plan::words;
 pub use verify::verify;

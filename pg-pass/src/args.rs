@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use pg_runbook::cli::{CommonArguments, PasswordArguments};
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ terminal.";
 #[command(next_help_heading = "Which file")]
 pub struct FileArguments {
     /// The password file [default: the document's, $PGPASSFILE, or ~/.pgpass of its owner]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub passfile: Option<PathBuf>,
     /// The user whose file it is [default: the cluster's owner where one is named; postgres where root runs this]
     #[arg(long, value_name = "USER")]

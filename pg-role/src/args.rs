@@ -1,7 +1,9 @@
 //! What can be typed.
 
+use crate::completion;
 use clap::{Args, Parser, Subcommand};
 use pg_runbook::cli::{CommonArguments, PasswordArguments};
+use pg_runbook::completion::of;
 use pg_runbook::server::ConnectionArguments;
 
 /// Make, show and drop the replication role
@@ -39,10 +41,10 @@ at all, a new role's is asked for on the terminal, and an old role keeps its own
 #[derive(Args, Clone, Debug)]
 pub struct EnsureArguments {
     /// The role
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = of(completion::roles))]
     pub name: String,
     /// Make it a member of this role too; may be repeated, and other memberships stay
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", add = of(completion::groups))]
     pub member_of: Vec<String>,
     /// How many connections it may have at once; -1 for any number
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..))]
@@ -62,7 +64,7 @@ pub struct EnsureArguments {
 #[derive(Args, Clone, Debug)]
 pub struct ShowArguments {
     /// The role
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = of(completion::roles))]
     pub name: String,
     /// How to connect.
     #[command(flatten)]
@@ -73,7 +75,7 @@ pub struct ShowArguments {
 #[derive(Args, Clone, Debug)]
 pub struct DropArguments {
     /// The role
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = of(completion::roles))]
     pub name: String,
     /// Drop it although standbys replicate by it right now
     #[arg(long)]

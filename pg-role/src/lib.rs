@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod args;
+mod completion;
 mod drop;
 mod ensure;
 mod facts;
@@ -35,7 +36,7 @@ impl Tool for Arguments {
             Command::Show(arguments) => ("show", false, &arguments.connection),
             Command::Drop(arguments) => ("drop", true, &arguments.connection),
         };
-        Verb { name, disturbs, wants_cluster: !session::names_a_server(connection) }
+        Verb { name, disturbs, wants_cluster: !connection.names_a_server() }
     }
 
     fn password_on_stdin(&self) -> bool {

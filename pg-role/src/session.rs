@@ -3,6 +3,7 @@
 //! What must always hold: a server that was named is the one that is worked on, and then no cluster of this host is
 //! looked for and the document's stays as it is; a cluster's server is the one that answers on the cluster's own port.
 
+use pg_runbook::cli::CommonArguments;
 use pg_runbook::cluster::{Cluster, State};
 use pg_runbook::invocation::shell_word;
 use pg_runbook::server::{ConnectionArguments, Defaults, Server};
@@ -16,19 +17,17 @@ pub struct Session {
     pub title: String,
 }
 
-/// Whether the command line names a server: by host, connection string or service.
-pub fn names_a_server(connection: &ConnectionArguments) -> bool {
-    let is_conninfo = |text: &String| text.contains('=') || text.contains("://");
-    connection.host.is_some() || connection.conninfo.is_some() || connection.dbname.as_ref().is_some_and(is_conninfo)
-}
-
 /// Whether a server is named, where no cluster is: by the command line, or by the environment.
 pub fn is_remote(run: &Run, connection: &ConnectionArguments) -> bool {
-    let cluster_is_typed = run.common.cluster.is_some() || run.common.pgdata.is_some();
+    means_another_server(&run.common, connection, run.document.cluster.is_some())
+}
+
+/// The same, before there is a run.
+pub fn means_another_server(common: &CommonArguments, connection: &ConnectionArguments, has_document: bool) -> bool {
+    let cluster_is_typed = common.cluster.is_some() || common.pgdata.is_some();
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let cluster_is_known =
-        run.document.cluster.is_some() || variable("PGCLUSTER").is_some() || variable("PGDATA").is_some();
-    !cluster_is_typed && (names_a_server(connection) || environment_names_a_server() && !cluster_is_known)
+    let cluster_is_known = has_document || variable("PGCLUSTER").is_some() || variable("PGDATA").is_some();
+    !cluster_is_typed && (connection.names_a_server() || environment_names_a_server() && !cluster_is_known)
 }
 
 /// A socket directory is on this host, where its cluster is found without it.
@@ -41,7 +40,7 @@ fn environment_names_a_server() -> bool {
 
 /// Whether anything names a server, also where a cluster is named too: then $PGPASSWORD is likely that server's.
 pub fn names_any_server(run: &Run, connection: &ConnectionArguments) -> bool {
-    is_remote(run, connection) || names_a_server(connection) || environment_names_a_server()
+    is_remote(run, connection) || connection.names_a_server() || environment_names_a_server()
 }
 
 /// Connects. `None`, and the message says why, where a step before this one only would start the server.
@@ -62,7 +61,7 @@ pub fn open(run: &mut Run, connection: &ConnectionArguments) -> Result<Option<Se
 }
 
 fn to_cluster(run: &mut Run, cluster: &Cluster, connection: &ConnectionArguments) -> Result<Session, Failure> {
-    if let Some(port) = connection.port.filter(|port| *port != cluster.port && !names_a_server(connection)) {
+    if let Some(port) = connection.port.filter(|port| *port != cluster.port && !connection.names_a_server()) {
         return Err(Failure::usage(format!("{} listens on port {}, not {port}", cluster.title(), cluster.port))
             .because("no host was named, so a cluster of this host is meant")
             .hint("name the host too (-h localhost), or another cluster (pg-cluster list)"));
@@ -74,8 +73,7 @@ fn to_cluster(run: &mut Run, cluster: &Cluster, connection: &ConnectionArguments
 }
 
 fn to_named_server(run: &mut Run, connection: &ConnectionArguments) -> Result<Session, Failure> {
-    let defaults =
-        Defaults { dbname: Some("postgres".into()), application_name: Some(run.tool.into()), ..Defaults::default() };
+    let defaults = Defaults::of_named_server(run.tool);
     let server = Server::connect(&run.with_login_password(connection.resolve(&defaults)?))?;
     for warning in server.warnings() {
         run.warn(warning);

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod completion;
 pub mod configuration;
 pub mod document;
 pub mod durable_file;

@@ -21,12 +21,16 @@ impl Account {
     /// The servers' owner; `None` where root runs the tests and there is no user postgres yet.
     pub fn of_servers() -> Option<Self> {
         let user = if is_root() { User::from_name("postgres") } else { User::from_uid(getuid()) };
-        user.ok().flatten().map(|user| Self {
-            name: user.name,
-            uid: user.uid.as_raw(),
-            gid: user.gid.as_raw(),
-            home: user.dir,
-        })
+        user.ok().flatten().map(Self::of)
+    }
+
+    /// Somebody who owns nothing.
+    pub(crate) fn of_a_stranger() -> Option<Self> {
+        User::from_name("nobody").ok().flatten().map(Self::of)
+    }
+
+    fn of(user: User) -> Self {
+        Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir }
     }
 
     /// A command with the owner's rights.

@@ -47,7 +47,7 @@ pub struct ToolCommand<'a> {
     environment: Vec<(String, Option<OsString>)>,
     stdin: Stdin,
     stdout: Option<Stdio>,
-    as_owner: bool,
+    account: Option<Account>,
 }
 
 impl<'a> ToolCommand<'a> {
@@ -59,7 +59,7 @@ impl<'a> ToolCommand<'a> {
             environment: Vec::new(),
             stdin: Stdin::Null,
             stdout: None,
-            as_owner: false,
+            account: None,
         }
     }
 
@@ -156,8 +156,18 @@ impl<'a> ToolCommand<'a> {
 
     /// Starts it as the servers' owner, also where root runs the tests.
     #[must_use]
-    pub fn as_owner(mut self) -> Self {
-        self.as_owner = true;
+    pub fn as_owner(self) -> Self {
+        self.run_by(Account::of_servers())
+    }
+
+    /// Starts it as a user who owns nothing; only root can.
+    #[must_use]
+    pub fn as_a_stranger(self) -> Self {
+        self.run_by(Account::of_a_stranger())
+    }
+
+    fn run_by(mut self, account: Option<Account>) -> Self {
+        self.account = account;
         self.program = self.sandbox.reachable_copy(&self.program);
         self
     }
@@ -206,7 +216,7 @@ impl<'a> ToolCommand<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = match Account::of_servers().filter(|_| self.as_owner && is_root()) {
+        let mut command = match self.account.as_ref().filter(|_| is_root()) {
             Some(account) => account.command(&self.program),
             None => Command::new(&self.program),
         };
@@ -354,10 +364,11 @@ fn read(path: &Path) -> String {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// A terminal that no program started by another test inherits.
-fn terminal() -> nix::pty::OpenptyResult {
+/// A terminal that no program started by another test inherits, wide enough for what is looked for on it.
+pub(crate) fn terminal() -> nix::pty::OpenptyResult {
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    let pair = nix::pty::openpty(None, None).expect("a terminal");
+    let size = nix::pty::Winsize { ws_row: 60, ws_col: 240, ws_xpixel: 0, ws_ypixel: 0 };
+    let pair = nix::pty::openpty(&size, None).expect("a terminal");
     for end in [&pair.master, &pair.slave] {
         fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("close it on exec");
     }

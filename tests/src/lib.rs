@@ -32,6 +32,7 @@ mod schema;
 mod servers;
 mod skipped;
 mod template;
+mod typing;
 
 pub use account::Account;
 pub use account::is_root;
@@ -55,6 +56,7 @@ pub use sandbox::{Sandbox, sweep};
 pub use schema::expect_described;
 pub use servers::{Missing, Server, Servers, Wanted, Wheel, psql, to_fetch};
 pub use skipped::{SKIPPED_FILE, has_program, in_ci, skip};
+pub use typing::{Typist, has_shell};
 
 /// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.
 pub fn with_server(wanted: Wanted, scenario: fn(&Sandbox)) {

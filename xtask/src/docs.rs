@@ -10,7 +10,7 @@ mod schema;
 
 use ansible::MODULES;
 use clap::{Args, Command, CommandFactory};
-use clap_complete::Shell;
+use pg_runbook::completion::SHELLS;
 use std::path::{Path, PathBuf};
 
 /// What can be asked.
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         write(&folder.join("man").join(page.name), &page.text)?;
     }
     for command in tools() {
-        completions(command, &folder.join("completions"))?;
+        completions(&command, &folder.join("completions"))?;
     }
     println!("{}", folder.display());
     Ok(())
@@ -76,14 +76,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
 }
 
-fn completions(mut command: Command, folder: &Path) -> Result<(), String> {
-    let name = command.get_name().to_owned();
-    for (shell, file) in
-        [(Shell::Bash, name.clone()), (Shell::Zsh, format!("_{name}")), (Shell::Fish, format!("{name}.fish"))]
-    {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut command, &name, &mut script);
-        write(&folder.join(shell.to_string()).join(file), &script)?;
+/// Beside each other as packages install them, a folder for each shell.
+fn completions(command: &Command, folder: &Path) -> Result<(), String> {
+    let tool = command.get_name();
+    for shell in SHELLS {
+        write(&folder.join(shell.name).join(shell.file(tool)), shell.registration(tool).as_bytes())?;
     }
     Ok(())
 }

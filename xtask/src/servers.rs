@@ -19,6 +19,10 @@ pub fn set_up(wanted: &[Wanted]) -> Result<(), String> {
     }
     need("strace --version", "strace", "the tests that kill a tool at a system call need it")?;
     need("jq --version", "jq", "the examples of docs/document.md are run with it")?;
+    let press = "the tests press TAB there";
+    need("test -e /usr/share/bash-completion/bash_completion", "bash-completion", press)?;
+    need("zsh --version", "zsh", press)?;
+    need("fish --version", "fish", press)?;
     fetch(wanted)?;
     println!("PostgreSQL servers: {}", Servers::find().describe());
     Ok(())

@@ -19,7 +19,7 @@ use pg_runbook::configuration::physical_lines::{ending_of, spans, usual_ending};
 pub use address::Address;
 pub use matching::{Database, Login, Match, Origin, covers, is_host};
 pub use question::{Answer, Question};
-pub use rule::{Kind, Rule, format_rule};
+pub use rule::{Kind, METHODS, Rule, format_rule};
 pub use word::Word;
 
 use tokens::LogicalLine;

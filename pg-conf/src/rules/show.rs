@@ -80,7 +80,7 @@ impl Shown {
                 kind: rule.kind.to_string(),
                 databases: words(&rule.databases),
                 users: words(&rule.users),
-                address: rule.address.as_ref().map(address),
+                address: rule.address.as_ref().map(Address::to_string),
                 method: rule.method.clone(),
                 options: rule.options.clone(),
                 raw: rule.raw.trim().to_owned(),
@@ -110,16 +110,5 @@ impl Shown {
     /// The line, as the server reads it.
     pub fn raw(&self) -> &str {
         &self.raw
-    }
-}
-
-fn address(address: &Address) -> String {
-    match address {
-        Address::Cidr(net) => net.to_string(),
-        Address::Masked { address, mask } => format!("{address} {mask}"),
-        Address::All => "all".into(),
-        Address::SameHost => "samehost".into(),
-        Address::SameNet => "samenet".into(),
-        Address::HostName(name) => name.clone(),
     }
 }

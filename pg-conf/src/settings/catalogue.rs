@@ -21,6 +21,10 @@ pub struct Known {
     pub name: String,
     /// When a change takes effect: `postmaster`, `sighup`, `user`, ….
     pub context: String,
+    /// `BOOLEAN`, `ENUM`, `INTEGER`, `REAL` or `STRING`.
+    pub kind: String,
+    /// What it is for, in a sentence.
+    pub about: String,
 }
 
 impl Catalogue {
@@ -33,10 +37,17 @@ impl Catalogue {
     /// Name, context, group, type, default, minimum, maximum and descriptions, separated by tabs (`help_config.c`).
     pub fn parse(text: &str) -> Self {
         let known = |line: &str| {
-            let mut fields = line.split('\t');
-            Some(Known { name: fields.next()?.to_ascii_lowercase(), context: fields.next()?.to_owned() })
+            let fields: Vec<&str> = line.split('\t').collect();
+            let field = |number: usize| fields.get(number).copied().unwrap_or_default().to_owned();
+            let context = (*fields.get(1)?).to_owned();
+            Some(Known { name: field(0).to_ascii_lowercase(), context, kind: field(3), about: field(7) })
         };
         Self { settings: text.lines().filter_map(known).collect() }
+    }
+
+    /// All of them, in the server's order.
+    pub fn all(&self) -> &[Known] {
+        &self.settings
     }
 
     /// A setting by name, in any case.
@@ -84,6 +95,8 @@ mod tests {
         let catalogue = Catalogue::parse(SAID);
         assert_eq!(catalogue.find("MAX_connections").unwrap().context, "postmaster");
         assert_eq!(catalogue.find("timezone").unwrap().name, "timezone");
+        let known = catalogue.find("work_mem").unwrap();
+        assert_eq!((known.kind.as_str(), known.about.as_str()), ("INTEGER", "Sets the memory."));
         assert!(catalogue.find("timezon").is_none());
     }
 

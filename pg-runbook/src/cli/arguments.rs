@@ -1,6 +1,9 @@
 //! The options that every tool has.
 
-use clap::{ArgAction, Args, ValueEnum};
+use crate::cluster::{self, Cluster};
+use crate::completion;
+use crate::failure::Failure;
+use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,10 +12,10 @@ use std::time::Duration;
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own, named by the contract.
 pub struct CommonArguments {
     /// Work on this cluster, by Debian's name (17/main) [env: PGCLUSTER]
-    #[arg(long, value_name = "VERSION/NAME", global = true, conflicts_with = "pgdata", help_heading = "Which cluster")]
+    #[arg(long, value_name = "VERSION/NAME", global = true, conflicts_with = "pgdata", help_heading = "Which cluster", add = completion::of(completion::clusters))]
     pub cluster: Option<String>,
     /// Work on the cluster with this data directory [env: PGDATA]
-    #[arg(short = 'D', long = "pgdata", value_name = "DIRECTORY", global = true, help_heading = "Which cluster")]
+    #[arg(short = 'D', long = "pgdata", value_name = "DIRECTORY", global = true, help_heading = "Which cluster", add = completion::of(completion::data_directories))]
     pub pgdata: Option<PathBuf>,
     /// Report what would be done; tools further down the pipeline only report too
     #[arg(long, global = true, help_heading = "What to do")]
@@ -24,7 +27,7 @@ pub struct CommonArguments {
     #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds, help_heading = "What to do")]
     pub lock_timeout: Option<Duration>,
     /// Read the upstream document from this file; - is standard input, whatever it is
-    #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_input", help_heading = "Input and output")]
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_input", help_heading = "Input and output", value_hint = ValueHint::FilePath)]
     pub input: Option<PathBuf>,
     /// Don't read standard input
     #[arg(long, global = true, help_heading = "Input and output")]
@@ -45,7 +48,7 @@ pub struct CommonArguments {
     #[arg(short, long, global = true, help_heading = "Input and output")]
     pub verbose: bool,
     /// Run as an Ansible module with the options in this JSON file
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Input and output")]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Input and output", value_hint = ValueHint::FilePath)]
     pub ansible: Option<PathBuf>,
     /// Show the JSON Schema of the documents
     #[arg(long, global = true, help_heading = "Input and output")]
@@ -53,6 +56,16 @@ pub struct CommonArguments {
     /// Show help
     #[arg(short = '?', long, global = true, action = ArgAction::Help, help_heading = "Input and output")]
     pub help: Option<bool>,
+}
+
+impl CommonArguments {
+    /// The cluster that the command line names.
+    pub fn named_cluster(&self) -> Result<Option<Cluster>, Failure> {
+        if let Some(name) = &self.cluster {
+            return cluster::named(name).map(Some);
+        }
+        self.pgdata.as_deref().map(cluster::at).transpose()
+    }
 }
 
 /// The forms of standard output.

@@ -1,4 +1,5 @@
-//! The way through every tool: arguments → document in → verb → document out → exit code.
+//! The way through every tool: arguments → document in → verb → document out → exit code. A shell that asks how a line
+//! could go on takes another way ([`completion`]).
 //!
 //! What must always hold: whatever happens, one document is written (or the loss of stdout is told and is a failure),
 //! and the exit code agrees with it.
@@ -20,7 +21,7 @@ pub use run::Run;
 
 use crate::document::{Document, Step};
 use crate::failure::{Code, Failure};
-use crate::{invocation, signals};
+use crate::{completion, invocation, signals};
 use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::Map;
@@ -63,6 +64,9 @@ pub trait Tool: Parser {
 /// A tool's `main`.
 #[must_use]
 pub fn main<T: Tool>() -> ExitCode {
+    if let Some(code) = completion::answer(T::NAME, T::command) {
+        return code;
+    }
     let begun = Instant::now();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let guarded = std::panic::catch_unwind(|| signals::listen().and_then(|()| start::<T>(&arguments)));

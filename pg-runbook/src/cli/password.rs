@@ -5,7 +5,7 @@ use crate::failure::{Attempt, Failure};
 use crate::invocation::{Invocation, shell_word};
 use crate::owner;
 use crate::secret::Secret;
-use clap::Args;
+use clap::{Args, ValueHint};
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[group(multiple = false)]
 pub struct PasswordArguments {
     /// The password is the first line of this file
-    #[arg(long, value_name = "FILE", help_heading = "Password")]
+    #[arg(long, value_name = "FILE", help_heading = "Password", value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
     /// The password is the first line that this shell command prints (it runs in /)
     #[arg(long, value_name = "COMMAND", help_heading = "Password")]

@@ -170,7 +170,7 @@ impl Run {
     /// In this order: `--cluster`, `-D`, `$PGCLUSTER`, `$PGDATA`, the document's, the only one on this host. The
     /// environment and a document that mean different clusters are refused: one of them would be a surprise.
     pub fn cluster(&mut self) -> Result<Cluster, Failure> {
-        let mut cluster = match self.explicit_cluster()? {
+        let mut cluster = match self.common.named_cluster()? {
             Some(cluster) => self.unless_another_is_in_need(cluster)?,
             None => match (environment_cluster()?, self.document.cluster.clone()) {
                 (Some((variable, named)), Some(known)) if !named.is(&known) => {
@@ -213,13 +213,6 @@ impl Run {
         }
     }
 
-    fn explicit_cluster(&self) -> Result<Option<Cluster>, Failure> {
-        if let Some(name) = &self.common.cluster {
-            return cluster::named(name).map(Some);
-        }
-        self.common.pgdata.as_deref().map(cluster::at).transpose()
-    }
-
     /// Puts the cluster's present state into the document. What another cluster needed is not asked of this one.
     pub fn set_cluster(&mut self, cluster: &Cluster) {
         if self.document.cluster.as_ref().is_some_and(|known| !known.is(cluster)) {
@@ -258,16 +251,7 @@ impl Run {
     /// A superuser's connection to the cluster's server; options and, where no cluster was named, the environment may
     /// say otherwise.
     pub fn connect(&mut self, cluster: &Cluster, arguments: &ConnectionArguments) -> Result<Server, Failure> {
-        let owner = cluster.owner()?;
-        let defaults = Defaults {
-            socket_directory: cluster.socket_directory.clone(),
-            port: Some(cluster.port),
-            user: Some(owner.name),
-            dbname: Some("postgres".into()),
-            home: Some(owner.home),
-            application_name: Some(self.tool.into()),
-            beats_environment: true,
-        };
+        let defaults = Defaults::of_cluster(cluster, self.tool)?;
         let server = Server::connect(&self.with_login_password(arguments.resolve(&defaults)?))?;
         for warning in server.warnings() {
             self.warn(warning);
@@ -297,7 +281,8 @@ impl Run {
     }
 }
 
-fn environment_cluster() -> Result<Option<(&'static str, Cluster)>, Failure> {
+/// The cluster that the environment names, and the variable that does.
+pub(crate) fn environment_cluster() -> Result<Option<(&'static str, Cluster)>, Failure> {
     if let Some(name) = std::env::var_os("PGCLUSTER").filter(|value| !value.is_empty()) {
         return Ok(Some(("PGCLUSTER", cluster::named(&name.to_string_lossy())?)));
     }

@@ -158,6 +158,12 @@ impl Cluster {
     }
 }
 
+/// A state, a layout or a role as the document has it.
+#[must_use]
+pub fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 fn unknown_owner(name: &str) -> Failure {
     Failure::failed(format!("find the user {name:?}")).because("this host has no such user")
 }

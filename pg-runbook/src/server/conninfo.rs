@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::parameters::{Parameters, Source};
 use super::service_file;
 use super::target::{ChannelBinding, KEEPALIVES, SessionAttributes, SslMode, Target, is_here};
-use crate::Failure;
 use crate::passfile::DEFAULT_SOCKET_DIRECTORY;
+use crate::{Cluster, Failure, completion};
 
 const PLACE: [&str; 3] = ["host", "hostaddr", "port"];
 const DEFAULT_PORT: u16 = 5432;
@@ -30,10 +30,10 @@ pub struct ConnectionArguments {
     #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// Database user name
-    #[arg(short = 'U', long, value_name = "NAME")]
+    #[arg(short = 'U', long, value_name = "NAME", add = completion::of(completion::roles))]
     pub username: Option<String>,
     /// Database name to connect to, or a connection string
-    #[arg(short = 'd', long, value_name = "DBNAME")]
+    #[arg(short = 'd', long, value_name = "DBNAME", add = completion::of(completion::databases))]
     pub dbname: Option<String>,
     /// Connection string or URI; overrides the options above where they conflict
     #[arg(long, value_name = "CONNSTR")]
@@ -59,7 +59,36 @@ pub struct Defaults {
     pub beats_environment: bool,
 }
 
+impl Defaults {
+    /// A cluster's own server, as its superuser.
+    pub fn of_cluster(cluster: &Cluster, tool: &str) -> Result<Self, Failure> {
+        let owner = cluster.owner()?;
+        Ok(Self {
+            socket_directory: cluster.socket_directory.clone(),
+            port: Some(cluster.port),
+            user: Some(owner.name),
+            dbname: Some("postgres".into()),
+            home: Some(owner.home),
+            application_name: Some(tool.into()),
+            beats_environment: true,
+        })
+    }
+
+    /// A server that is named, wherever it is.
+    #[must_use]
+    pub fn of_named_server(tool: &str) -> Self {
+        Self { dbname: Some("postgres".into()), application_name: Some(tool.into()), ..Self::default() }
+    }
+}
+
 impl ConnectionArguments {
+    /// Whether they name a server: by host, connection string or service.
+    #[must_use]
+    pub fn names_a_server(&self) -> bool {
+        let is_conninfo = |text: &String| text.contains('=') || text.contains("://");
+        self.host.is_some() || self.conninfo.is_some() || self.dbname.as_ref().is_some_and(is_conninfo)
+    }
+
     /// Whether the user said nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -43,9 +43,15 @@ impl SslMode {
     pub fn parse(name: &str) -> Result<Self, Failure> {
         let found = SSL_MODES.iter().find(|(known, _)| *known == name);
         found.map(|(_, mode)| *mode).ok_or_else(|| {
-            let known = SSL_MODES.map(|(name, _)| name).join(", ");
+            let known = Self::names().join(", ");
             Failure::usage(format!("there is no sslmode {name:?}")).because(format!("it is one of {known}"))
         })
+    }
+
+    /// All names, from the weakest to the strongest.
+    #[must_use]
+    pub fn names() -> [&'static str; 6] {
+        SSL_MODES.map(|(name, _)| name)
     }
 
     /// libpq's name.

@@ -3,6 +3,7 @@
 //! What must always hold: a text is an address here exactly where the server takes it for one, and a host name
 //! otherwise; the server looks no name up while it reads the file.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -29,6 +30,19 @@ pub enum Address {
     SameNet,
     /// A name, or with a dot in front the end of one.
     HostName(String),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cidr(net) => net.fmt(f),
+            Self::Masked { address, mask } => write!(f, "{address} {mask}"),
+            Self::All => f.write_str("all"),
+            Self::SameHost => f.write_str("samehost"),
+            Self::SameNet => f.write_str("samenet"),
+            Self::HostName(name) => f.write_str(name),
+        }
+    }
 }
 
 /// An address whose mask has yet to come, or one that is complete.

@@ -60,7 +60,8 @@ const KINDS: [(&str, Kind); 6] = [
     ("hostnogssenc", Kind::HostNoGssEnc),
 ];
 
-const METHODS: [&str; 14] = [
+/// The methods that every version knows.
+pub const METHODS: [&str; 14] = [
     "trust",
     "reject",
     "scram-sha-256",
@@ -78,6 +79,12 @@ const METHODS: [&str; 14] = [
 ];
 
 impl Kind {
+    /// All names.
+    #[must_use]
+    pub fn names() -> [&'static str; 6] {
+        KINDS.map(|(name, _)| name)
+    }
+
     /// The kind of this name, which is case-sensitive.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
