@@ -19,7 +19,7 @@ mod watcher;
 pub use ansible::{ControlNode, Played, Recap};
 pub use docker::{Docker, LABEL};
 pub use host::Host;
-pub use image::{HostImage, SUITES, Suite};
+pub use image::{HostImage, OLDEST, SUITES, Suite};
 pub use network::{Hosts, KEEP, Protocols, with_hosts, with_hosts_on};
 pub use pair::{Pair, SLOW_COPY, Serving};
 pub use readers::Readers;

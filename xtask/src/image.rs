@@ -4,7 +4,9 @@
 
 use crate::servers::need;
 use crate::shell;
-use tests::hosts::{Docker, HostImage, SUITES};
+use tests::hosts::{Docker, HostImage, OLDEST, SUITES, Suite};
+
+const ALL: [Suite; 3] = [SUITES[0], SUITES[1], OLDEST];
 
 /// Which images.
 #[derive(clap::Args, Default)]
@@ -13,7 +15,7 @@ pub struct Arguments {
     #[arg(long)]
     fresh: bool,
     /// Only this suite of Debian
-    #[arg(long, value_name = "SUITE", value_parser = SUITES.map(|suite| suite.name))]
+    #[arg(long, value_name = "SUITE", value_parser = ALL.map(|suite| suite.name))]
     suite: Option<String>,
 }
 
@@ -22,7 +24,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     install_the_engine()?;
     Docker::answers()?;
     let wanted = |name: &str| arguments.suite.as_ref().is_none_or(|suite| suite == name);
-    for suite in SUITES.into_iter().filter(|suite| wanted(suite.name)) {
+    for suite in ALL.into_iter().filter(|suite| wanted(suite.name)) {
         let image = HostImage::of(suite);
         if image.exists() && !arguments.fresh {
             println!("{} is there", image.name());

@@ -23,6 +23,9 @@ pub struct Suite {
 /// Those that hosts are made of.
 pub const SUITES: [Suite; 2] = [Suite { name: "bookworm", major: 15 }, Suite { name: "trixie", major: 17 }];
 
+/// The oldest that packages are for. What is built here for tests asks for a newer C library than it has.
+pub const OLDEST: Suite = Suite { name: "bullseye", major: 13 };
+
 /// nftables cuts a host off; iproute2 has `ip` and `tc`. Ansible wants python3 for what is asynchronous, and acl to become
 /// one user from another. pass, with gnupg, is a password manager whose command the tools are given.
 const PACKAGES: &str = "systemd systemd-sysv dbus postgresql postgresql-common sudo openssh-server openssh-client \
