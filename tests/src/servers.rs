@@ -6,7 +6,8 @@ mod faked;
 mod unpacking;
 mod wheels;
 
-pub(crate) use unpacking::{fill, place, run};
+pub(crate) use unpacking::run;
+pub use unpacking::{fill, place};
 pub use wheels::{Wheel, to_fetch};
 
 use crate::account::Account;

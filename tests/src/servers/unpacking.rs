@@ -13,7 +13,7 @@ use std::process::Command;
 const FOLDER: &str = "/var/tmp";
 
 /// The place of what these bytes name.
-pub(crate) fn place(of: impl Hash) -> PathBuf {
+pub fn place(of: impl Hash) -> PathBuf {
     let mut hash = DefaultHasher::new();
     of.hash(&mut hash);
     let name = format!("pg-runbook-test-servers-{}-{:016x}", nix::unistd::getuid(), hash.finish());
@@ -29,7 +29,7 @@ pub(super) fn server(major: u32, place: &Path, bin: &str) -> Option<Server> {
 }
 
 /// Fills it beside its place first. What is filled by two at once is the same.
-pub(crate) fn fill(place: &Path, with: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+pub fn fill(place: &Path, with: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
     let trouble = |error: std::io::Error| format!("make {}: {error}", place.display());
     let beside = tempfile::Builder::new()
         .prefix(".pg-runbook-test-servers-")
