@@ -41,14 +41,24 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         write(&path, text.as_bytes())?;
         println!("{}", path.display());
     }
-    let folder = root().join("target/docs");
+    make_pages()?;
+    println!("{}", folder().display());
+    Ok(())
+}
+
+/// Where man pages and completions are made.
+pub fn folder() -> PathBuf {
+    root().join("target/docs")
+}
+
+/// Makes these alone.
+pub fn make_pages() -> Result<(), String> {
     for page in manual::pages(&tools(), &root())? {
-        write(&folder.join("man").join(page.name), &page.text)?;
+        write(&folder().join("man").join(page.name), &page.text)?;
     }
     for command in tools() {
-        completions(&command, &folder.join("completions"))?;
+        completions(&command, &folder().join("completions"))?;
     }
-    println!("{}", folder.display());
     Ok(())
 }
 
@@ -85,7 +95,8 @@ fn completions(command: &Command, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+/// Writes a file, and makes its folder.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let folder = path.parent().map(PathBuf::from).unwrap_or_default();
     std::fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
     std::fs::write(path, bytes).map_err(|error| format!("write {}: {error}", path.display()))

@@ -6,6 +6,7 @@ mod ansible;
 mod bench;
 mod clients;
 mod demo;
+mod dist;
 mod docs;
 mod fuzz;
 mod ground;
@@ -41,6 +42,8 @@ enum Chore {
     Fuzz(fuzz::Arguments),
     /// Build the images that the end-to-end tests make their hosts of
     Image(image::Arguments),
+    /// Make Debian packages and a tarball, in target/dist
+    Dist,
     /// Make the JSON Schema, man pages and completions
     Docs(docs::Arguments),
     /// Draw README's picture anew: a terminal session on three hosts
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Image(arguments) => image::run(&arguments),
+        Chore::Dist => dist::run(),
         Chore::Docs(arguments) => docs::run(&arguments),
         Chore::Picture => picture::run(),
     };

@@ -25,6 +25,11 @@ impl Selection {
         self.only.is_none() && self.pg.is_none()
     }
 
+    /// Whether packages are to be made for it; what isn't called so makes do with those that are there.
+    pub fn is_for_packages(&self) -> bool {
+        self.is_all() || self.only.as_ref().is_some_and(|only| only.contains("packages"))
+    }
+
     /// What follows `cargo nextest run` or `list`: no word of it has a blank.
     pub fn for_nextest(&self) -> String {
         let names = self.only.clone().unwrap_or_default();

@@ -4,6 +4,7 @@
 //! of PostgreSQL.
 
 use crate::ansible;
+use crate::dist;
 use crate::image;
 use crate::selection::Selection;
 use crate::servers;
@@ -47,6 +48,12 @@ fn everything(arguments: &Arguments) -> Result<bool, String> {
     // Each scenario on hosts says for itself that it could not run; in CI it fails.
     if let Err(trouble) = image::run(&image::Arguments::default()) {
         println!("no hosts for end-to-end scenarios: {trouble}");
+    }
+    if selection.is_for_packages() {
+        servers::need("lintian --version", "lintian", "it looks for faults in packages")?;
+        if let Err(trouble) = dist::run() {
+            println!("no packages to be tested: {trouble}");
+        }
     }
     if !arguments.keep {
         Docker::remove_what_was_kept();

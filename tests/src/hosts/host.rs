@@ -29,17 +29,25 @@ pub struct HostBuilder<'a> {
     hosts: &'a Hosts,
     name: String,
     small_disk: Option<String>,
+    tools: &'static [&'static str],
 }
 
 impl<'a> HostBuilder<'a> {
     pub(super) fn new(hosts: &'a Hosts, name: &str) -> Self {
-        Self { hosts, name: name.to_owned(), small_disk: None }
+        Self { hosts, name: name.to_owned(), small_disk: None, tools: &TOOLS }
     }
 
     /// `/var/lib/postgresql` is on a file system of its own, of this size (`300m`); it is empty after a reboot.
     #[must_use]
     pub fn with_small_disk(mut self, size: &str) -> Self {
         self.small_disk = Some(size.to_owned());
+        self
+    }
+
+    /// None of our tools is on it.
+    #[must_use]
+    pub fn without_tools(mut self) -> Self {
+        self.tools = &[];
         self
     }
 
@@ -89,7 +97,7 @@ impl<'a> HostBuilder<'a> {
             .with_cgroupns_mode(CgroupnsMode::Host)
             .with_mount(Mount::bind_mount("/sys/fs/cgroup", "/sys/fs/cgroup"))
             .with_mount(Mount::bind_mount(self.hosts.exchange().to_string_lossy(), "/exchange"));
-        for tool in TOOLS {
+        for tool in self.tools {
             let path = binary(tool);
             assert!(path.exists(), "{path:?} is not built: cargo build --workspace");
             request = request.with_mount(Mount::bind_mount(path.to_string_lossy(), format!("/usr/local/bin/{tool}")));

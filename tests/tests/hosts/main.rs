@@ -9,6 +9,7 @@ mod left_behind;
 mod make;
 mod modules;
 mod operations;
+mod packages;
 mod pipeline;
 mod reclone;
 mod the_wiki;

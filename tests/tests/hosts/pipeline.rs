@@ -9,7 +9,7 @@ on_each_suite!(
     what_is_typed_at_a_terminal_waits_for_nothing_more_from_it,
 );
 
-fn pipeline(work: &Host, standby: &Host) -> Outcome {
+pub fn pipeline(work: &Host, standby: &Host) -> Outcome {
     work.run(&readmes_pipeline(standby))
 }
 

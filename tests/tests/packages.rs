@@ -1,0 +1,53 @@
+//! What is made to be installed, looked at where it was made: the packages and their sums, and cargo's own way.
+
+#![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use tests::{in_ci, made, skip};
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn lintian_finds_no_fault_in_the_packages() {
+    let Some(packages) = made(".deb") else { return };
+    assert_eq!(packages.len(), 6, "{packages:?}");
+    // What is not uploaded to Debian has no bug there that its first version closes.
+    let lintian = ["--suppress-tags", "initial-upload-closes-no-bugs"];
+    let strict = ["--profile", "debian", "--fail-on", "error,warning", "--allow-root"];
+    match Command::new("lintian").args(lintian).args(strict).args(packages).output() {
+        Ok(output) => assert!(output.status.success(), "{}", said(&output)),
+        Err(error) => {
+            let missing = format!("lintian: {error}: apt-get install lintian");
+            assert!(!in_ci(), "{missing}, and CI skips nothing for want of it");
+            skip(&missing);
+        }
+    }
+}
+
+#[test]
+fn sums_of_packages_name_all_that_was_made_and_hold() {
+    let Some(sums) = made("SHA256SUMS") else { return };
+    let folder = sums[0].parent().expect("it lies in a folder");
+    let names = std::fs::read_to_string(&sums[0]).expect("the sums").lines().count();
+    assert_eq!(names + 1, std::fs::read_dir(folder).expect("the folder").count());
+    let check = ["--check", "--strict", "SHA256SUMS"];
+    let checked = Command::new("sha256sum").args(check).current_dir(folder).output().expect("sha256sum");
+    assert!(checked.status.success(), "{}", said(&checked));
+}
+
+#[test]
+fn cargo_install_by_path_gives_a_tool_that_runs() {
+    let root = tempfile::tempdir().expect("a folder");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the work tree");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // Unoptimized, it shares what is built already.
+    let mut install = Command::new(cargo);
+    install.args(["install", "--path", "pg-pass", "--debug", "--offline", "--locked", "--root"]).arg(root.path());
+    let installed = install.current_dir(workspace).output().expect("cargo");
+    assert!(installed.status.success(), "{}", said(&installed));
+    let told = Command::new(root.path().join("bin/pg-pass")).arg("--version").output().expect("run it");
+    assert_eq!(said(&told), format!("pg-pass {}\n", env!("CARGO_PKG_VERSION")));
+}
