@@ -7,13 +7,13 @@
 
 use crate::args::SwapArguments;
 use crate::inspect;
-use crate::lsn::Lsn;
 use crate::marker::Marker;
 use crate::outside;
 use crate::private_server::{self, PrivateServer};
 use crate::standby_settings;
 use pg_runbook::cluster::State;
 use pg_runbook::document::LOCATION;
+use pg_runbook::lsn::Lsn;
 use pg_runbook::replication::Walsender;
 use pg_runbook::server::{ConnectionArguments, Defaults, Server, Target};
 use pg_runbook::standby::{self, Replication};

@@ -3,6 +3,8 @@
 //! What must always hold: everything is told at once; one thing alone fails as itself, several as one failure that
 //! names them all, the gravest first.
 
+use pg_runbook::cli::colour::Mark;
+use pg_runbook::cli::table::{Cell, Column, Table};
 use pg_runbook::failure::Code;
 use pg_runbook::{Failure, Run};
 use schemars::JsonSchema;
@@ -26,6 +28,19 @@ pub struct Finding {
     pub hint: Option<String>,
     #[serde(skip)]
     failure: Option<Failure>,
+}
+
+impl Finding {
+    /// As people read it: what was found, and the way out below.
+    fn rows(&self) -> Vec<[Cell; 3]> {
+        let ok = match self.ok {
+            Some(true) => Cell::from("yes"),
+            Some(false) => Cell::from("no").marked(Mark::Error),
+            None => Cell::from("?").marked(Mark::Warning),
+        };
+        let hint = self.hint.iter().map(|hint| ["".into(), "".into(), format!("hint: {hint}").into()]);
+        std::iter::once([ok, self.what.into(), self.detail.as_str().into()]).chain(hint).collect()
+    }
 }
 
 /// All of them, in the order in which they were looked at.
@@ -63,13 +78,8 @@ impl Findings {
     pub fn tell(&self, run: &mut Run) {
         run.fact("preflight", &self.0);
         if run.check() {
-            for finding in &self.0 {
-                let mark = finding.ok.map_or("?", |ok| if ok { "ok" } else { "no" });
-                run.account(format!("{mark:<3} {:<18} {}", finding.what, finding.detail));
-                if let Some(hint) = &finding.hint {
-                    run.account(format!("{:<22} hint: {hint}", ""));
-                }
-            }
+            let columns = [Column::text("OK"), Column::text("WHAT"), Column::words("FOUND")];
+            run.show_table(&Table::new(columns, self.0.iter().flat_map(Finding::rows)));
         }
     }
 

@@ -21,7 +21,6 @@ mod footprint;
 mod give_up;
 mod inspect;
 mod install;
-mod lsn;
 mod marker;
 mod notes;
 pub mod options;

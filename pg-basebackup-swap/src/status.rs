@@ -6,6 +6,7 @@ use crate::notes::{Installed, Kept, Note};
 use crate::outside;
 use crate::places::Places;
 use crate::size::size;
+use pg_runbook::cli::table::{Cell, Column, Table};
 use pg_runbook::cluster::{major_of, programs, system_identifier};
 use pg_runbook::document::SYSTEM_IDENTIFIER;
 use pg_runbook::invocation::Invocation;
@@ -15,6 +16,13 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+const COLUMNS: [Column; 5] = [
+    Column::words("WHAT"),
+    Column::number("SIZE"),
+    Column::number("AGE"),
+    Column::number("TIMELINE").least(),
+    Column::path("DIRECTORY"),
+];
 const KEPT: &str = "kept old directory";
 
 /// The data directory, or a folder beside it, as the document has it under `directories`.
@@ -111,9 +119,7 @@ pub fn status(run: &mut Run) -> Result<(), Failure> {
             folders.push(look(what, &folder)?);
         }
     }
-    for folder in &folders {
-        run.account(folder.line());
-    }
+    run.show_table(&Table::new(COLUMNS, folders.iter().map(Folder::row)));
     let kept = folders.iter().filter(|folder| folder.what == KEPT).count();
     run.message(match kept {
         0 => format!("{} has no old directory beside it", cluster.title()),
@@ -134,16 +140,14 @@ pub fn status(run: &mut Run) -> Result<(), Failure> {
 
 impl Folder {
     /// As people read it.
-    fn line(&self) -> String {
-        let timeline = self.timeline.map_or_else(String::new, |number| format!("timeline {number}"));
-        format!(
-            "{:>8} MB  {:>7}  {:<11}  {:<31} {}",
-            self.bytes / 1_000_000,
-            age(self.age_seconds),
-            timeline,
-            self.what,
-            self.directory.display()
-        )
+    fn row(&self) -> [Cell; 5] {
+        [
+            self.what.into(),
+            format!("{} MB", self.bytes / 1_000_000).into(),
+            age(self.age_seconds).into(),
+            self.timeline.map(|number| number.to_string()).unwrap_or_default().into(),
+            self.directory.display().to_string().into(),
+        ]
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether the cluster's server streams from the system that it should, and has come as far as it must.
 
-use crate::lsn::Lsn;
 use pg_runbook::cluster::State;
+use pg_runbook::lsn::Lsn;
 use pg_runbook::server::ConnectionArguments;
 use pg_runbook::server::Server;
 use pg_runbook::service::{self, CommandLine, Log};

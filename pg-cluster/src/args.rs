@@ -98,9 +98,23 @@ pub struct StatusArguments {
     /// if it has standbys, the same of each
     #[arg(long, value_name = "SIZE", value_parser = crate::lag::size)]
     pub max_lag: Option<u64>,
+    /// Look again and again [2 seconds], until Ctrl-C
+    ///
+    /// A terminal is drawn anew in place; elsewhere (--output text) one block follows the other. A server that goes
+    /// away is shown as down, and watched on; no connection is kept between two looks. SIGINT or SIGTERM ends it, with
+    /// exit code 0. With --max-lag it ends with exit code 1 at the first look that fails the limit. There is no JSON of
+    /// it.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = interval)]
+    pub watch: Option<Duration>,
     /// How to connect.
     #[command(flatten)]
     pub connection: ConnectionArguments,
+}
+
+/// A server is not to be kept busy by being looked at.
+fn interval(text: &str) -> Result<Duration, String> {
+    let duration = seconds(text)?;
+    if duration < Duration::from_millis(100) { Err("it is at least 0.1 seconds".into()) } else { Ok(duration) }
 }
 
 /// Which version.

@@ -34,6 +34,29 @@ pub fn shown(bytes: i64) -> String {
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
+/// A time for people.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is not below 0, and whole seconds are enough"
+)]
+pub fn time_shown(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    match whole {
+        0 if seconds >= 0.01 => format!("{:.0} ms", seconds * 1000.0),
+        0 if seconds > 0.0 => format!("{:.1} ms", seconds * 1000.0),
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{}m {}s", whole / 60, whole % 60),
+        3600..86400 => format!("{}h {}m", whole / 3600, whole % 3600 / 60),
+        _ => format!("{}d {}h", whole / 86400, whole % 86400 / 3600),
+    }
+}
+
+/// Whether a sender that said nothing for so long should have spoken.
+pub fn is_silent(seconds: f64) -> bool {
+    seconds > SILENT_FOR_TOO_LONG
+}
+
 /// A server that doesn't run replicates nothing.
 pub fn does_not_run(cluster: &Cluster, state: &str) -> Failure {
     Failure::failed(format!("{} is {state}", cluster.title())).hint(format!("pg-cluster start {}", cluster.option()))
@@ -60,7 +83,7 @@ fn trouble(replication: &Replication, limit: u64) -> Option<String> {
         Some(other) => return Some(format!("does not stream: its walreceiver is {other}")),
         None => return Some("does not stream: no walreceiver runs".into()),
     }
-    if let Some(seconds) = replication.silent_seconds.filter(|seconds| *seconds > SILENT_FOR_TOO_LONG) {
+    if let Some(seconds) = replication.silent_seconds.filter(|seconds| is_silent(*seconds)) {
         return Some(format!("has heard nothing from its primary for {seconds} s"));
     }
     let bytes = replication.lag_bytes.max(replication.replay_lag_bytes)?;
@@ -105,6 +128,12 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(shown(bytes), expected);
         }
+    }
+
+    #[test]
+    fn shows_times_in_the_units_that_people_use() {
+        let told = [0.0, 0.0004, 0.25, 3.21, 75.0, 3_700.0, 90_000.0].map(time_shown);
+        assert_eq!(told, ["0.0 s", "0.4 ms", "250 ms", "3.2 s", "1m 15s", "1h 1m", "1d 1h"]);
     }
 
     #[test]

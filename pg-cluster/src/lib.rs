@@ -16,8 +16,10 @@ mod require;
 mod restart;
 mod running;
 mod serve;
+mod shown;
 mod status;
 mod wait;
+mod watch;
 
 pub use args::Arguments;
 pub use facts::Facts;

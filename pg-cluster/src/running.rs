@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 /// One standby that a primary sends to (`pg_stat_replication`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct AttachedStandby {
     /// The role that it logged in with.
     pub username: String,
@@ -22,6 +22,14 @@ pub struct AttachedStandby {
     pub state: String,
     /// Bytes written here and not yet replayed there; null where it replays nothing.
     pub lag_bytes: Option<i64>,
+    /// How long it took, in seconds, until a change that was flushed here was written there; absent while nothing is sent.
+    pub write_lag_seconds: Option<f64>,
+    /// The same until it was flushed there.
+    pub flush_lag_seconds: Option<f64>,
+    /// The same until it was replayed there.
+    pub replay_lag_seconds: Option<f64>,
+    /// The replication slot that it uses.
+    pub slot: Option<String>,
 }
 
 /// Connects, and puts the server's own version into the document's cluster.
@@ -76,8 +84,10 @@ pub fn started(server: &mut Server) -> Result<f64, Failure> {
 pub fn attached_standbys(server: &mut Server) -> Result<Vec<AttachedStandby>, Failure> {
     let here = if is_standby(server)? { "pg_last_wal_replay_lsn()" } else { "pg_current_wal_lsn()" };
     let query = format!(
-        "SELECT usename::text, host(client_addr), application_name, state, pg_wal_lsn_diff({here}, replay_lsn)::bigint
-         FROM pg_stat_replication ORDER BY application_name, pid"
+        "SELECT usename::text, host(client_addr), application_name, state, pg_wal_lsn_diff({here}, replay_lsn)::bigint,
+            extract(epoch FROM write_lag)::float8, extract(epoch FROM flush_lag)::float8,
+            extract(epoch FROM replay_lag)::float8, slot_name::text
+         FROM pg_stat_replication LEFT JOIN pg_replication_slots ON active_pid = pid ORDER BY application_name, pid"
     );
     let rows = server.query(&query, &[])?;
     let standby = |row: &pg_runbook::server::Row| AttachedStandby {
@@ -86,6 +96,10 @@ pub fn attached_standbys(server: &mut Server) -> Result<Vec<AttachedStandby>, Fa
         name: row.get::<_, Option<String>>(2).unwrap_or_default(),
         state: row.get::<_, Option<String>>(3).unwrap_or_default(),
         lag_bytes: row.get(4),
+        write_lag_seconds: row.get(5),
+        flush_lag_seconds: row.get(6),
+        replay_lag_seconds: row.get(7),
+        slot: row.get(8),
     };
     Ok(rows.iter().map(standby).collect())
 }

@@ -1,13 +1,14 @@
 //! Which clusters there are, and how one of them is. Changes nothing.
 
 use crate::args::StatusArguments;
-use crate::lag;
-use crate::running;
+use crate::running::{self, AttachedStandby};
 use crate::serve::{as_its_owner, tell_if_outside};
-use pg_runbook::cli::table;
+use crate::{lag, shown, watch};
+use pg_runbook::cli::table::Cell;
 use pg_runbook::cluster::{self, Cluster, Role, State, debian, word};
 use pg_runbook::server::Server;
 use pg_runbook::service::Manager;
+use pg_runbook::standby::Replication;
 use pg_runbook::{Failure, Run, standby};
 
 /// `pg-cluster list`
@@ -18,81 +19,113 @@ pub fn list(run: &mut Run) -> Result<(), Failure> {
         1 => "1 cluster".to_owned(),
         count => format!("{count} clusters"),
     });
-    let rows: Vec<[String; 6]> = clusters.iter().map(row).collect();
-    for line in table::lines(["CLUSTER", "PORT", "STATE", "ROLE", "OWNER", "DATA DIRECTORY"], &rows) {
-        run.account(line);
-    }
+    run.show_table(&shown::clusters(&clusters));
     run.fact("clusters", &clusters);
     Ok(())
 }
 
-fn row(cluster: &Cluster) -> [String; 6] {
-    let name = cluster.name.as_ref().map_or_else(|| format!("{} (plain)", cluster.major), |_| cluster.title());
-    [
-        name,
-        cluster.port.to_string(),
-        word(&cluster.state),
-        cluster.role.as_ref().map_or_else(|| "?".into(), word),
-        cluster.owner.clone(),
-        cluster.data_directory.display().to_string(),
-    ]
+/// What one look found.
+pub struct Seen {
+    cluster: Cluster,
+    facts: Vec<(&'static str, Cell)>,
+    /// A standby's own.
+    pub replication: Option<Replication>,
+    standbys: Vec<AttachedStandby>,
 }
 
 /// `pg-cluster status`
 pub fn status(run: &mut Run, arguments: &StatusArguments) -> Result<(), Failure> {
-    let mut cluster = run.cluster()?;
-    let manager = Manager::seen(&cluster).or_else(|_| Manager::of(&cluster))?;
-    run.fact("managed_by", &manager.describe());
-    run.account(format!("data directory: {}", cluster.data_directory.display()));
-    run.account(format!("configuration:  {}", cluster.config_file.display()));
-    run.account(format!("managed by:     {}", manager.describe()));
-    if let Some(policy) = debian::start_policy(&cluster).filter(|_| cluster.name.is_some()) {
-        run.fact("start_policy", &policy);
-        if policy != "auto" {
-            run.account(format!("start.conf:     {policy}"));
-        }
+    if let Some(every) = arguments.watch {
+        return watch::watch(run, arguments, every);
     }
+    let seen = look(run, arguments)?;
+    show(run, &seen, None);
+    arguments.max_lag.map_or(Ok(()), |limit| seen.judge(limit))
+}
+
+impl Seen {
+    /// Whether all of it is within the limit.
+    pub fn judge(&self, limit: u64) -> Result<(), Failure> {
+        if self.cluster.state != State::Running {
+            return Err(lag::does_not_run(&self.cluster, &word(&self.cluster.state)));
+        }
+        lag::judge(&self.cluster, limit, self.replication.as_ref(), &self.standbys)
+    }
+}
+
+/// Puts the facts into the account, and one more that a single look can't tell.
+pub fn show(run: &mut Run, seen: &Seen, besides: Option<(&'static str, Cell)>) {
+    let facts: Vec<(&str, Cell)> = seen.facts.iter().cloned().chain(besides).collect();
+    run.show_list(&facts);
+    if !seen.standbys.is_empty() {
+        run.account("");
+        run.show_table(&shown::standbys(&seen.standbys));
+    }
+}
+
+/// Looks, and puts what it finds into the document.
+pub fn look(run: &mut Run, arguments: &StatusArguments) -> Result<Seen, Failure> {
+    let cluster = run.cluster()?;
+    let facts = facts(run, &cluster)?;
     tell_if_outside(run, &cluster);
     if cluster.state == State::Unknown {
         let folder = cluster.data_directory.display();
         run.warn(format!("{folder} is not yours to look into: {}", as_its_owner(run, &cluster)));
     }
-    if cluster.state != State::Running {
-        run.message(format!("{} is {}", cluster.title(), word(&cluster.state)));
-        return arguments.max_lag.map_or(Ok(()), |_| Err(lag::does_not_run(&cluster, &word(&cluster.state))));
+    let mut seen = Seen { cluster, facts, replication: None, standbys: Vec::new() };
+    if seen.cluster.state != State::Running {
+        seen.facts.insert(0, ("state", shown::state(&seen.cluster)));
+        run.message(format!("{} is {}", seen.cluster.title(), word(&seen.cluster.state)));
+        return Ok(seen);
     }
-    let mut server = running::connect(run, &mut cluster, &arguments.connection)?;
+    ask(run, arguments, &mut seen)?;
+    Ok(seen)
+}
+
+/// What is known of it, whether it runs or not.
+fn facts(run: &mut Run, cluster: &Cluster) -> Result<Vec<(&'static str, Cell)>, Failure> {
+    let manager = Manager::seen(cluster).or_else(|_| Manager::of(cluster))?;
+    run.fact("managed_by", &manager.describe());
+    let mut facts = vec![
+        ("data directory", cluster.data_directory.display().to_string().into()),
+        ("configuration", cluster.config_file.display().to_string().into()),
+        ("managed by", manager.describe().into()),
+    ];
+    if let Some(policy) = debian::start_policy(cluster).filter(|_| cluster.name.is_some()) {
+        run.fact("start_policy", &policy);
+        if policy != "auto" {
+            facts.push(("start.conf", policy.into()));
+        }
+    }
+    Ok(facts)
+}
+
+/// What the running server says.
+fn ask(run: &mut Run, arguments: &StatusArguments, seen: &mut Seen) -> Result<(), Failure> {
+    let cluster = &mut seen.cluster;
+    let mut server = running::connect(run, cluster, &arguments.connection)?;
     let in_recovery = standby::is_standby(&mut server)?;
     cluster.role = Some(if in_recovery { Role::Standby } else { Role::Primary });
-    run.set_cluster(&cluster);
-    let version = cluster.version.clone().unwrap_or_default();
+    run.set_cluster(cluster);
     run.message(format!(
-        "{} is {}, a {} on port {} (PostgreSQL {version})",
+        "{} is {}, a {} on port {} (PostgreSQL {})",
         cluster.title(),
         word(&cluster.state),
         cluster.role.as_ref().map(word).unwrap_or_default(),
-        cluster.port
+        cluster.port,
+        cluster.version.clone().unwrap_or_default()
     ));
-    let mut replication = None;
     if in_recovery {
-        let replication = replication.insert(standby::replication(&mut server)?);
-        run.account(describe(replication));
+        let replication = seen.replication.insert(standby::replication(&mut server)?);
+        seen.facts.extend(shown::replication(replication));
         if replication.status.is_none() {
-            warn_of_silence(run, &cluster, &mut server);
+            warn_of_silence(run, cluster, &mut server);
         }
         run.fact("replication", &*replication);
     }
-    let standbys = running::attached_standbys(&mut server)?;
-    for attached in &standbys {
-        let address = attached.address.as_deref().unwrap_or("[local]");
-        let lag = attached.lag_bytes.map(|bytes| format!(", {} behind", lag::shown(bytes))).unwrap_or_default();
-        run.account(format!("sends to:       {address} as {} ({}{lag})", attached.username, attached.state));
-    }
-    run.fact("standbys", &standbys);
-    match arguments.max_lag {
-        Some(limit) => lag::judge(&cluster, limit, replication.as_ref(), &standbys),
-        None => Ok(()),
-    }
+    seen.standbys = running::attached_standbys(&mut server)?;
+    run.fact("standbys", &seen.standbys);
+    Ok(())
 }
 
 /// A standby that only replays an archive has no primary to stream from.
@@ -103,18 +136,5 @@ fn warn_of_silence(run: &mut Run, cluster: &Cluster, server: &mut Server) {
     let told: Vec<String> = said.into_iter().chain(hint.map(|hint| format!("hint: {hint}"))).collect();
     if !told.is_empty() {
         run.warn(format!("it does not stream; {}", told.join("\n")));
-    }
-}
-
-fn describe(replication: &standby::Replication) -> String {
-    match &replication.status {
-        None => "replication:    no walreceiver runs".into(),
-        Some(status) => {
-            let from = replication.sender_host.as_ref().map(|host| format!(" from {host}")).unwrap_or_default();
-            let bytes = replication.lag_bytes.or(replication.replay_lag_bytes);
-            let time = replication.lag_seconds.map(|seconds| format!(" ({seconds} s)")).unwrap_or_default();
-            let lag = bytes.map(|bytes| format!(", {} behind{time}", lag::shown(bytes))).unwrap_or_default();
-            format!("replication:    {status}{from}{lag}")
-        }
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::args::UndoArguments;
 use crate::put_back::put_back;
-use pg_runbook::cli::table;
+use pg_runbook::cli::table::{Cell, Column, Table};
 use pg_runbook::cluster::Cluster;
 use pg_runbook::configuration::history::{History, Step};
 use pg_runbook::{Failure, Run};
@@ -58,12 +58,11 @@ fn list(run: &mut Run, history: &History) -> Result<(), Failure> {
     });
     let row = |step: &Step| {
         let command = format!("{} {}", step.what.tool, step.what.action);
-        [step.number.to_string(), step.at(), command, step.what.changes.join("; ")]
+        [step.number.to_string(), step.at(), command, step.what.changes.join("; ")].map(Cell::from)
     };
-    let rows: Vec<[String; 4]> = steps.iter().map(row).collect();
-    for line in table::lines(["STEP", "WHEN", "COMMAND", "CHANGES"], &rows) {
-        run.account(line);
-    }
+    let columns =
+        [Column::number("STEP"), Column::text("WHEN").least(), Column::text("COMMAND"), Column::words("CHANGES")];
+    run.show_table(&Table::new(columns, steps.iter().map(row)));
     run.fact("history", &steps);
     Ok(())
 }

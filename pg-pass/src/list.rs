@@ -2,7 +2,7 @@
 
 use crate::args::ListArguments;
 use crate::{file, location};
-use pg_runbook::cli::table;
+use pg_runbook::cli::table::{Cell, Column, Table};
 use pg_runbook::passfile::Entry;
 use pg_runbook::{Failure, Run};
 use schemars::JsonSchema;
@@ -54,13 +54,18 @@ pub fn list(run: &mut Run, arguments: &ListArguments) -> Result<(), Failure> {
         (Some(_), 1) => format!("{file}: 1 line"),
         (Some(_), count) => format!("{file}: {count} lines"),
     });
+    let columns = [
+        Column::number("LINE"),
+        Column::text("HOST"),
+        Column::number("PORT"),
+        Column::text("DATABASE"),
+        Column::text("ROLE"),
+    ];
     let cells = |line: &Line| {
         [line.number.to_string(), line.host.clone(), line.port.clone(), line.database.clone(), line.username.clone()]
+            .map(Cell::from)
     };
-    let rows: Vec<[String; 5]> = lines.iter().map(cells).collect();
-    for line in table::lines(["LINE", "HOST", "PORT", "DATABASE", "ROLE"], &rows) {
-        run.account(line);
-    }
+    run.show_table(&Table::new(columns, lines.iter().map(cells)));
     run.fact("lines", &lines);
     Ok(())
 }

@@ -122,7 +122,7 @@ fn lists_lines_without_passwords_and_names_malformed_ones() {
     assert_eq!((lines.len(), &lines[0]["line"], &lines[0]["host"]), (1, &2.into(), &"db1".into()));
     assert!(document["warnings"][0].as_str().unwrap().contains("line 3"), "{document}");
     let text = scene.run("list", &["--output", "text"]);
-    assert!(String::from_utf8(text.stdout).unwrap().contains("2     db1"));
+    assert!(String::from_utf8(text.stdout).unwrap().contains("   2  db1 "));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! What must always hold: nothing here shows or keeps a verifier, only which kind of one is stored.
 
 use crate::verifier::{self, Answer};
+use pg_runbook::cli::colour::Mark;
+use pg_runbook::cli::table::{self, Cell, Screen};
 use pg_runbook::server::Server;
 use pg_runbook::{Failure, Secret};
 use schemars::JsonSchema;
@@ -65,20 +67,28 @@ impl Stored {
 }
 
 impl Role {
-    /// One line for each property, as a difference and an account show them.
-    pub fn lines(&self) -> Vec<String> {
-        let on = |value: bool| if value { "on" } else { "off" };
+    /// Each property by its name, as an account shows them.
+    pub fn facts(&self) -> [(&'static str, Cell); 7] {
+        let on = |value: bool| Cell::from(if value { "on" } else { "off" });
+        let needed = |value: bool| if value { on(true) } else { on(false).marked(Mark::Warning) };
         let limit = if self.connection_limit < 0 { "none".into() } else { self.connection_limit.to_string() };
         let member_of = if self.member_of.is_empty() { "nothing".into() } else { self.member_of.join(", ") };
-        vec![
-            format!("login:            {}", on(self.login)),
-            format!("replication:      {}", on(self.replication)),
-            format!("superuser:        {}", on(self.superuser)),
-            format!("connection limit: {limit}"),
-            format!("valid until:      {}", self.valid_until.as_deref().unwrap_or("always")),
-            format!("member of:        {member_of}"),
-            format!("password:         {}", self.password.map_or("(may not be read)", Stored::word)),
+        let password = Cell::from(self.password.map_or("(may not be read)", Stored::word));
+        let is_weak = matches!(self.password, Some(Stored::None | Stored::Md5));
+        [
+            ("login", needed(self.login)),
+            ("replication", needed(self.replication)),
+            ("superuser", on(self.superuser)),
+            ("connection limit", limit.into()),
+            ("valid until", self.valid_until.as_deref().unwrap_or("always").into()),
+            ("member of", member_of.into()),
+            ("password", if is_weak { password.marked(Mark::Warning) } else { password }),
         ]
+    }
+
+    /// The same, one a line, as a difference shows them.
+    pub fn lines(&self) -> Vec<String> {
+        table::list(&self.facts(), &Screen::default())
     }
 }
 

@@ -25,7 +25,7 @@ pub fn show(run: &mut Run, arguments: &ShowArguments) -> Result<(), Failure> {
 
 /// The fact, the account, and the name that standbys are told of.
 pub fn put_into_document(run: &mut Run, role: &Role) {
-    role.lines().into_iter().for_each(|line| run.account(line));
+    run.show_list(&role.facts());
     run.fact("role", role);
     if role.replication {
         run.document.primary_mut().username = Some(role.name.clone());

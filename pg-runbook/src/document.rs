@@ -3,6 +3,7 @@
 //! What must always hold: fields that this version does not know are kept and passed on; `steps` and `changes` are
 //! appended to, never rewritten; no field can hold a password.
 
+use crate::cli::colour::{Mark, Palette};
 use crate::cluster::Cluster;
 use crate::failure::{Code, Failure};
 use schemars::JsonSchema;
@@ -290,18 +291,19 @@ impl Change {
     /// The line that people read, of a plan (`check`) or of what was done.
     #[must_use]
     pub fn line(&self, check: bool) -> String {
-        let text = match (self.act, &self.before, &self.after) {
-            (Some(act), _, _) if check => format!("would {} {}", act.plain, self.name),
-            (Some(act), _, _) => format!("{} {}", act.past, self.name),
-            (None, before, after) => {
+        self.coloured_line(check, &Palette::default())
+    }
+
+    /// The same, in colours.
+    #[must_use]
+    pub fn coloured_line(&self, check: bool, colours: &Palette) -> String {
+        let text = match self.act {
+            Some(act) if check => format!("would {} {}", act.plain, self.name),
+            Some(act) => format!("{} {}", act.past, self.name),
+            None => {
                 let would = if check { "would change " } else { "" };
-                let none = "(not set)".to_owned();
-                format!(
-                    "{would}{}: {} → {}",
-                    self.name,
-                    before.as_ref().unwrap_or(&none),
-                    after.as_ref().unwrap_or(&none)
-                )
+                let [before, after] = [&self.before, &self.after].map(|value| value.as_deref().unwrap_or("(not set)"));
+                format!("{would}{}: {before} → {}", self.name, colours.paint(Mark::Locus, after))
             }
         };
         self.remark.iter().fold(text, |text, remark| format!("{text} ({remark})"))

@@ -11,6 +11,7 @@ pub mod given_up;
 pub mod invocation;
 pub mod journal;
 pub mod lock;
+pub mod lsn;
 pub mod owner;
 pub mod passfile;
 pub mod replication;

@@ -4,11 +4,15 @@
 //! written.
 
 use crate::failure::{Attempt, Failure};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 static ARRIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
@@ -85,6 +89,25 @@ impl Wakeup {
         Ok(Self { stream, registrations })
     }
 
+    /// Waits until the time has come, which is true, or until an end is asked for.
+    pub fn pause(&mut self, until: Instant) -> Result<bool, Failure> {
+        loop {
+            if arrived().is_some() {
+                return Ok(false);
+            }
+            // Rounded up, or the last millisecond would be a busy one.
+            let left = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+            if left == 0 {
+                return Ok(true);
+            }
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLIN)], timeout) {
+                Ok(_) | Err(Errno::EINTR) => self.drain(),
+                Err(errno) => return Err(Failure::failed(format!("wait for a signal: {errno}"))),
+            }
+        }
+    }
+
     /// Takes what arrived, so that the next poll waits again.
     pub fn drain(&mut self) {
         let mut buffer = [0; 64];
@@ -92,7 +115,7 @@ impl Wakeup {
     }
 }
 
-impl std::os::fd::AsFd for Wakeup {
+impl AsFd for Wakeup {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.stream.as_fd()
     }

@@ -5,6 +5,7 @@ use crate::outcome::Outcome;
 use crate::patience::wait_for;
 use crate::sandbox::Sandbox;
 use crate::schema::expect_described;
+use crate::terminal::terminal;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
@@ -48,6 +49,7 @@ pub struct ToolCommand<'a> {
     stdin: Stdin,
     stdout: Option<Stdio>,
     account: Option<Account>,
+    stderr: Option<Stdio>,
 }
 
 impl<'a> ToolCommand<'a> {
@@ -60,6 +62,7 @@ impl<'a> ToolCommand<'a> {
             stdin: Stdin::Null,
             stdout: None,
             account: None,
+            stderr: None,
         }
     }
 
@@ -181,7 +184,7 @@ impl<'a> ToolCommand<'a> {
     /// Runs it with stdout on a terminal, and reads the JSON that it writes there.
     #[track_caller]
     pub fn run_on_terminal(self) -> serde_json::Value {
-        let pair = terminal();
+        let pair = terminal(None);
         let mut running = self.stdout(pair.slave).start();
         let mut child = running.child.take().expect("a process that runs");
         let mut text = Vec::new();
@@ -195,6 +198,15 @@ impl<'a> ToolCommand<'a> {
         document
     }
 
+    /// Starts it with a terminal for standard error, and for standard output unless that was put elsewhere.
+    #[track_caller]
+    pub(crate) fn start_on(mut self, terminal: OwnedFd) -> Running {
+        self.environment.insert(0, ("TERM".into(), Some("xterm-256color".into())));
+        self.stdout.get_or_insert_with(|| terminal.try_clone().expect("a terminal").into());
+        self.stderr = Some(terminal.into());
+        self.start()
+    }
+
     /// Starts it.
     #[track_caller]
     pub fn start(mut self) -> Running {
@@ -203,13 +215,14 @@ impl<'a> ToolCommand<'a> {
         let open = |path: &Path| File::create(path).unwrap_or_else(|error| panic!("make {path:?}: {error}"));
         let (stdin, kept) = self.open_stdin();
         let stdout = self.stdout.take().unwrap_or_else(|| open(&files.0).into());
+        let stderr = self.stderr.take().unwrap_or_else(|| open(&files.1).into());
         let words: Vec<_> = self.arguments.iter().map(|word| word.to_string_lossy()).collect();
         let shown = format!("{name} {}", words.join(" "));
         let child = self
             .command()
             .stdin(stdin)
             .stdout(stdout)
-            .stderr(open(&files.1))
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("start {shown}: {error}"));
         Running { child: Some(child), shown, stdout: files.0, stderr: files.1, _kept: kept }
@@ -257,7 +270,7 @@ impl<'a> ToolCommand<'a> {
                 (reader.into(), Some(writer.into()))
             }
             Stdin::Terminal => {
-                let pair = terminal();
+                let pair = terminal(None);
                 (pair.slave.into(), Some(pair.master))
             }
         }
@@ -362,17 +375,6 @@ impl Drop for Running {
 
 fn read(path: &Path) -> String {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
-/// A terminal that no program started by another test inherits, wide enough for what is looked for on it.
-pub(crate) fn terminal() -> nix::pty::OpenptyResult {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    let size = nix::pty::Winsize { ws_row: 60, ws_col: 240, ws_xpixel: 0, ws_ypixel: 0 };
-    let pair = nix::pty::openpty(&size, None).expect("a terminal");
-    for end in [&pair.master, &pair.slave] {
-        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("close it on exec");
-    }
-    pair
 }
 
 /// Cargo puts the tests into `deps`, beside which the binaries stand, and xtask beside them.

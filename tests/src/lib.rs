@@ -34,6 +34,7 @@ mod schema;
 mod servers;
 mod skipped;
 mod template;
+mod terminal;
 mod typing;
 
 pub use account::Account;
@@ -60,6 +61,7 @@ pub use sandbox::{Sandbox, sweep};
 pub use schema::expect_described;
 pub use servers::{Missing, Server, Servers, Wanted, Wheel, fill, place, psql, to_fetch};
 pub use skipped::{SKIPPED_FILE, has_program, in_ci, skip};
+pub use terminal::OnTerminal;
 pub use typing::{Typist, has_shell};
 
 /// Runs a scenario in a sandbox of its own with a server of the wanted version; says so where there is none.

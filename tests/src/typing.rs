@@ -3,7 +3,8 @@
 //! What must always hold: the shell is gone when it is dropped; what is seen is what the terminal got, its control
 //! sequences aside.
 
-use crate::command::{binary, terminal};
+use crate::command::binary;
+use crate::terminal::terminal;
 use crate::sandbox::Sandbox;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -39,7 +40,7 @@ impl Typist {
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder for a shell");
         std::fs::write(&file, format!("{setup}\n{prompt}\n")).expect("write a start-up file");
         let tools = binary("pg-cluster").parent().map(PathBuf::from).unwrap_or_default();
-        let pair = terminal();
+        let pair = terminal(Some(&Winsize { ws_row: 60, ws_col: 240, ws_xpixel: 0, ws_ypixel: 0 }));
         let end = || Stdio::from(pair.slave.try_clone().expect("the terminal"));
         // A shell of its own session, whose terminal this is.
         let child = Command::new("setsid")

@@ -2,18 +2,21 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
-use clap::Parser;
+mod typed;
+
 use clap::error::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tests::{Sandbox, is_root, on_the_machines_own, skip, wait_for};
+use typed::parse;
 
 on_the_machines_own!(the_pipeline_across_two_hosts_ends_in_a_standby_that_streams);
 
 const README: &str = include_str!("../../README.md");
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     README,
+    include_str!("../../docs/terminal.md"),
     include_str!("../../docs/jobs/README.md"),
     include_str!("../../docs/jobs/first-standby.md"),
     include_str!("../../docs/jobs/who-gets-in.md"),
@@ -69,23 +72,11 @@ fn words(command: &str) -> Vec<String> {
     command.split_whitespace().map(|word| word.replace(['\'', '\\'], "")).collect()
 }
 
-fn parse(command: &str) -> Result<(), clap::Error> {
-    let words = words(command);
-    match words[0].as_str() {
-        "pg-role" => pg_role::Arguments::try_parse_from(&words).map(drop),
-        "pg-conf" => pg_conf::Arguments::try_parse_from(&words).map(drop),
-        "pg-cluster" => pg_cluster::Arguments::try_parse_from(&words).map(drop),
-        "pg-pass" => pg_pass::Arguments::try_parse_from(&words).map(drop),
-        "pg-basebackup-swap" => pg_basebackup_swap::Arguments::try_parse_from(&words).map(drop),
-        other => panic!("there is no tool {other}: {command}"),
-    }
-}
-
 #[test]
 fn every_command_is_one_that_its_tool_takes() {
     let commands: Vec<String> = PAGES.into_iter().flat_map(commands_of).collect();
     for command in &commands {
-        match parse(command) {
+        match parse(&words(command)) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
             Err(error) => panic!("a page has a command that does not parse: {command}\n{error}"),
@@ -96,7 +87,7 @@ fn every_command_is_one_that_its_tool_takes() {
     }
     // Each stage of the table, and each tool of both pipelines.
     assert!(commands_of(README).len() >= 30 && commands.len() > 100, "{commands:#?}");
-    assert!(parse("pg-conf sett wal_level=replica").is_err(), "what is no command would be found");
+    assert!(parse(&words("pg-conf sett wal_level=replica")).is_err(), "what is no command would be found");
 }
 
 /// Gone when the test ends, with all that was kept beside it.

@@ -3,7 +3,8 @@
 use crate::rules::access;
 use crate::rules::hba_file::{Address, Record, Word};
 use crate::rules::hba_tree;
-use pg_runbook::cli::table;
+use pg_runbook::cli::colour::Mark;
+use pg_runbook::cli::table::{Cell, Column, Table};
 use pg_runbook::{Failure, Run};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -51,19 +52,15 @@ pub fn rules(run: &mut Run) -> Result<(), Failure> {
         let lines = if errors == 1 { "a line is".to_owned() } else { format!("{errors} lines are") };
         run.warn(format!("{lines} wrong, so the server would not load the rules: pg-conf check {}", cluster.option()));
     }
-    let row = |shown: &Shown| {
-        let place = shown.place();
-        let method = shown.error.as_ref().map_or_else(
-            || std::iter::once(&shown.method).chain(&shown.options).cloned().collect::<Vec<_>>().join(" "),
-            |error| format!("error: {error}"),
-        );
-        let address = shown.address.clone().unwrap_or_default();
-        [shown.kind.clone(), shown.databases.join(","), shown.users.join(","), address, method, place]
-    };
-    let rows: Vec<[String; 6]> = shown.iter().map(row).collect();
-    for line in table::lines(["TYPE", "DATABASE", "USER", "ADDRESS", "METHOD", "WHERE"], &rows) {
-        run.account(line);
-    }
+    let columns = [
+        Column::text("TYPE"),
+        Column::text("DATABASE"),
+        Column::text("USER"),
+        Column::text("ADDRESS"),
+        Column::words("METHOD"),
+        Column::path("WHERE"),
+    ];
+    run.show_table(&Table::new(columns, shown.iter().map(Shown::row)));
     run.fact("rules", &shown);
     Ok(())
 }
@@ -95,6 +92,16 @@ impl Shown {
             }),
             Record::Include { .. } => None,
         }
+    }
+
+    fn row(&self) -> [Cell; 6] {
+        let method = self.error.as_ref().map_or_else(
+            || Cell::from(std::iter::once(&self.method).chain(&self.options).cloned().collect::<Vec<_>>().join(" ")),
+            |error| Cell::from(format!("error: {error}")).marked(Mark::Error),
+        );
+        let address = self.address.clone().unwrap_or_default();
+        let [databases, users] = [&self.databases, &self.users].map(|names| Cell::from(names.join(",")));
+        [self.kind.clone().into(), databases, users, address.into(), method, self.place().into()]
     }
 
     /// `FILE:LINE`

@@ -4,7 +4,8 @@ use crate::args::GetArguments;
 use crate::running;
 use crate::settings::World;
 use crate::settings::command_line;
-use pg_runbook::cli::table;
+use pg_runbook::cli::colour::Mark;
+use pg_runbook::cli::table::{Cell, Column, Table};
 use pg_runbook::configuration::Located;
 use pg_runbook::configuration::judge::{self, Rejection};
 use pg_runbook::secret;
@@ -72,10 +73,8 @@ pub fn get(run: &mut Run, arguments: &GetArguments) -> Result<(), Failure> {
         1 => "1 setting".to_owned(),
         count => format!("{count} settings"),
     });
-    let rows: Vec<[String; 5]> = shown.iter().map(row).collect();
-    for line in table::lines(["NAME", "VALUE", "RUNNING", "WHERE", "REMARKS"], &rows) {
-        run.account(line);
-    }
+    let folder = cluster.config_file.parent().unwrap_or(&cluster.data_directory);
+    run.show_table(&Table::new(COLUMNS, shown.iter().map(|shown| row(shown, folder))));
     run.fact("settings", &shown);
     Ok(())
 }
@@ -164,30 +163,49 @@ fn with_unit(value: &str, unit: Option<&str>) -> String {
     }
 }
 
-fn row(shown: &Shown) -> [String; 5] {
+const COLUMNS: [Column; 5] = [
+    Column::text("NAME"),
+    Column::words("VALUE"),
+    Column::path("WHERE"),
+    Column::words("RUNNING"),
+    Column::words("REMARKS"),
+];
+
+/// `folder` is where the configuration is: a file in it is told by its name alone.
+fn row(shown: &Shown, folder: &Path) -> [Cell; 5] {
     let place = match (&shown.file, shown.line) {
         (Some(file), Some(line)) => format!("{}:{line}", file.display()),
         _ => "(default)".into(),
     };
     let mut remarks = Vec::new();
+    let mut is_beaten = false;
     if let Some(value) = &shown.command_line {
-        remarks.push(format!("command line: {value}"));
+        remarks.push(format!("overridden by the command line: {value}"));
+        is_beaten = true;
     }
     if shown.from_alter_system {
         remarks.push("by ALTER SYSTEM".into());
     }
     for loser in &shown.overridden {
-        remarks.push(format!("beats {} in {}:{}", loser.value, loser.file.display(), loser.line));
+        let file = loser.file.strip_prefix(folder).unwrap_or(&loser.file).display();
+        remarks.push(format!("overrides {} in {file}:{}", loser.value, loser.line));
     }
     if shown.pending_restart == Some(true) {
         remarks.push("restart pending".into());
+        is_beaten = true;
     }
+    let running = Cell::from(match &shown.running {
+        Some(running) if shown.value.as_ref() == Some(running) => "same",
+        Some(running) => running,
+        None => "-",
+    });
+    let remarks = Cell::from(remarks.join("; "));
     [
-        shown.name.clone(),
-        shown.value.as_ref().map_or_else(|| "?".into(), |value| with_unit(value, shown.unit.as_deref())),
-        shown.running.clone().unwrap_or_else(|| "-".into()),
-        place,
-        remarks.join("; "),
+        shown.name.clone().into(),
+        shown.value.as_ref().map_or_else(|| "?".into(), |value| with_unit(value, shown.unit.as_deref())).into(),
+        place.into(),
+        if is_beaten { running.marked(Mark::Warning) } else { running },
+        if is_beaten || !shown.overridden.is_empty() { remarks.marked(Mark::Warning) } else { remarks },
     ]
 }
 

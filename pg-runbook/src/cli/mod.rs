@@ -5,6 +5,7 @@
 //! and the exit code agrees with it.
 
 pub mod arguments;
+pub mod colour;
 pub mod password;
 pub mod run;
 pub mod table;
@@ -12,11 +13,13 @@ pub mod table;
 mod ansible;
 mod input;
 mod output;
+mod rounds;
 mod session;
 
 pub use ansible::OTHER_NAMES as ANSIBLE_NAMES;
 pub use arguments::CommonArguments;
 pub use password::PasswordArguments;
+pub use rounds::Rounds;
 pub use run::Run;
 
 use crate::document::{Document, Step};
@@ -24,6 +27,8 @@ use crate::failure::{Code, Failure};
 use crate::{completion, invocation, signals};
 use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{ColorChoice, Parser};
+use colour::Palette;
 use serde_json::Map;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -91,7 +96,7 @@ fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
     }
     let module = ansible_file(arguments)?.map(|file| ansible::read(&file, &T::command())).transpose()?;
     let words = module.as_ref().map_or(arguments, |request| &request.arguments);
-    let tool = match T::try_parse_from(words) {
+    let tool = match parse::<T>(words) {
         Ok(tool) => tool,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Start::Done(output::help(T::NAME, &error)));
@@ -121,6 +126,14 @@ fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
     let mut run = Run::new(T::NAME, verb.name, common, input, secrets);
     let result = attempt(tool, verb, &mut run);
     Ok(Start::Ran(Box::new(run), verb, result, reading))
+}
+
+/// Help has colours where the rest has them.
+fn parse<T: Tool>(words: &[OsString]) -> Result<T, clap::Error> {
+    let choice = if Palette::of(&std::io::stdout()).is_empty() { ColorChoice::Never } else { ColorChoice::Always };
+    let mut command = T::command().color(choice);
+    let matches = command.try_get_matches_from_mut(words)?;
+    T::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 fn attempt<T: Tool>(tool: T, verb: Verb, run: &mut Run) -> Result<(), Failure> {

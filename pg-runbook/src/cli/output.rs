@@ -4,6 +4,7 @@
 //! done.
 
 use super::arguments::{CommonArguments, OutputForm};
+use super::table::{self, Screen};
 use super::{Run, Verb, ansible, step, success};
 use crate::document::{Document, JSON_SCHEMA};
 use crate::failure::{Code, Failure};
@@ -35,7 +36,7 @@ pub(super) fn finish(mut run: Run, verb: Verb, result: Result<(), Failure>, took
     let step = step(&run.document, changed, took.as_secs_f64());
     run.document.steps.push(step);
     let written = if run.writes_text() {
-        if result.is_ok() { write(&account(&run)) } else { Ok(()) }
+        if result.is_ok() && !run.is_told() { write(&account(&run)) } else { Ok(()) }
     } else {
         write(&run.document.to_json())
     };
@@ -95,12 +96,12 @@ pub(super) fn schema(tool: &str) -> ExitCode {
 }
 
 fn account(run: &Run) -> String {
-    let mut lines = vec![run.document.msg.clone()];
+    let mut lines = table::sentence(&run.document.msg, &Screen::of_stdout());
     lines.extend(run.account_lines().iter().cloned());
     lines.join("\n")
 }
 
-fn write(text: &str) -> std::io::Result<()> {
+pub(super) fn write(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.write_all(b"\n")?;

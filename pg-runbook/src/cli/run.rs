@@ -6,6 +6,7 @@
 use super::ansible::Secrets;
 use super::arguments::{CommonArguments, OutputForm};
 use super::password::{self, PasswordArguments};
+use super::table::{self, Cell, Screen, Table};
 use crate::cluster::{self, Cluster, State, host};
 use crate::document::{Change, Diff, Document, Level};
 use crate::failure::Failure;
@@ -32,6 +33,8 @@ pub struct Run {
     /// Where it runs as an Ansible module.
     module: Option<Secrets>,
     account: Vec<String>,
+    /// How often the account was told before the end.
+    told: usize,
     locks: Vec<Lock>,
 }
 
@@ -65,6 +68,7 @@ impl Run {
             changed: false,
             module,
             account: Vec::new(),
+            told: 0,
             locks: Vec::new(),
         }
     }
@@ -114,7 +118,7 @@ impl Run {
     /// Records what was changed (or would be), and says it.
     pub fn change(&mut self, change: Change) {
         let change = change.without_passwords();
-        self.say(&change.line(self.check()));
+        self.say(&change.coloured_line(self.check(), &stderr::palette()));
         self.changed = true;
         self.document.changed = true;
         self.document.changes.push(change);
@@ -147,6 +151,16 @@ impl Run {
         self.account.push(line.into());
     }
 
+    /// A table of the account.
+    pub fn show_table<const N: usize>(&mut self, table: &Table<N>) {
+        self.account.extend(table.lines(&Screen::of_stdout()));
+    }
+
+    /// Facts of the account, one a line.
+    pub fn show_list<S: AsRef<str>>(&mut self, facts: &[(S, Cell)]) {
+        self.account.extend(table::list(facts, &Screen::of_stdout()));
+    }
+
     /// What a verb reports under a key of its own.
     pub fn fact(&mut self, key: &str, value: &impl Serialize) {
         self.document.facts.insert(key.into(), serde_json::to_value(value).unwrap_or_default());
@@ -163,6 +177,19 @@ impl Run {
 
     pub(super) fn account_lines(&self) -> &[String] {
         &self.account
+    }
+
+    /// The account as it stands, message first; the next one begins anew.
+    pub(super) fn take_account(&mut self) -> Vec<String> {
+        self.told += 1;
+        let mut lines = table::sentence(&std::mem::take(&mut self.document.msg), &Screen::of_stdout());
+        lines.append(&mut self.account);
+        lines
+    }
+
+    /// Whether people have read the account already.
+    pub(super) fn is_told(&self) -> bool {
+        self.told > 0
     }
 
     /// The cluster that is meant; from here on the tool acts as its owner.

@@ -192,6 +192,7 @@ fn is_the_runners(argument: &Arg) -> bool {
         "detailed-exitcode",
         "password-stdin",
         "progress",
+        "watch",
     ];
     argument.get_long().is_some_and(|long| its.contains(&long))
 }
