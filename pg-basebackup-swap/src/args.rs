@@ -1,10 +1,10 @@
 //! What can be typed.
 
-use crate::completion;
 use crate::options::{self, TablespaceMapping};
+use crate::{completion, examples};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use pg_runbook::cli::CommonArguments;
 use pg_runbook::cli::arguments::seconds;
+use pg_runbook::cli::{CommonArguments, help};
 use pg_runbook::completion::of;
 use pg_runbook::server::ConnectionArguments;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::time::Duration;
 /// Fetch a base backup beside a standby's data directory while it serves, and exchange the two
 #[derive(Parser, Debug)]
 #[command(name = "pg-basebackup-swap", version, disable_help_flag = true, disable_help_subcommand = true)]
+#[command(after_help = help::SHORT, after_long_help = help::tool("pg-basebackup-swap", examples::TOOL))]
 pub struct Arguments {
     /// The options that every tool has.
     #[command(flatten)]
@@ -25,17 +26,34 @@ pub struct Arguments {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Fetch and swap, unless the cluster already is a standby of this primary
+    /// Fetch and swap, unless it is a standby of this primary already
+    ///
+    /// All that a copy needs is looked at first, and all that stands in the way is told at once (--check stops there).
+    /// The copy is fetched beside the data directory while the old standby serves on, verified, and made a standby; it
+    /// catches up on a private server. Then the old one is stopped, the two directories are exchanged in one step, and
+    /// it is started. Where it doesn't stream, the old directory is put back.
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-basebackup-swap", "run", examples::RUN))]
     Run(RunArguments),
-    /// Copy the primary beside the data directory; the old standby serves on
+    /// Copy the primary, while the old standby serves on
+    ///
+    /// The copy lies beside the data directory until swap installs it.
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-basebackup-swap", "fetch", examples::FETCH))]
     Fetch(FetchVerb),
     /// Install what fetch brought; the old directory is kept
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-basebackup-swap", "swap", examples::SWAP))]
     Swap(SwapVerb),
-    /// Put the directory back that the last swap took out; the one that it put in is kept
+    /// Put the directory back that the last swap took out
+    ///
+    /// The one that it put in is kept; a second rollback changes nothing.
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-basebackup-swap", "rollback", examples::ROLLBACK))]
     Rollback(RollbackArguments),
     /// Let go of the directories that are kept
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-basebackup-swap", "commit", examples::COMMIT))]
     Commit(CommitArguments),
-    /// Show the data directory and what lies beside it: copies, kept old directories, leftovers
+    /// Show what lies beside the data directory
+    ///
+    /// Copies, kept old directories and leftovers, each with its size and age; and what was begun and not ended.
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-basebackup-swap", "status", examples::STATUS))]
     Status,
 }
 
@@ -48,9 +66,11 @@ pub struct RunArguments {
     /// What may be replaced.
     #[command(flatten)]
     pub replaced: ReplacedArguments,
-    /// What happens on a disk that can't hold two copies: the old one stays until commit, or goes before the new one
-    /// comes (no way back, and nobody is served while the copy is fetched)
-    #[arg(long, value_name = "POLICY", default_value = "keep")]
+    /// What becomes of the old data
+    ///
+    /// On a disk that can't hold two copies: the old one stays until commit, or goes before the new one comes (no way
+    /// back, and nobody is served while the copy is fetched).
+    #[arg(hide_short_help = true, long, value_name = "POLICY", default_value = "keep")]
     pub space: Space,
     /// How to swap.
     #[command(flatten)]
@@ -82,10 +102,14 @@ pub struct SwapVerb {
 /// What may be replaced.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReplacedArguments {
-    /// Clone anew although it already is a standby of this primary
+    /// Clone anew, although it replicates
+    ///
+    /// It is a standby of this primary already; without this it would be left alone.
     #[arg(long)]
     pub force: bool,
-    /// Replace a cluster that is not a standby of this primary; its own system identifier says that it is meant
+    /// Replace one that is no standby of it
+    ///
+    /// One that is not a standby of this primary; its own system identifier says that it is meant.
     #[arg(long, value_name = "SYSTEM_IDENTIFIER")]
     pub replace: Option<String>,
 }
@@ -96,54 +120,74 @@ pub struct FetchArguments {
     /// Where the primary is.
     #[command(flatten)]
     pub connection: ConnectionArguments,
-    /// The password file [default: the document's, else the owner's ~/.pgpass]
+    /// The password file
+    ///
+    /// [default: the document's, else the owner's ~/.pgpass]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub passfile: Option<PathBuf>,
-    /// Have the standby use this replication slot; '' is none [default: the document's, else its own]
+    /// The replication slot of the standby
+    ///
+    /// '' is none. [default: the document's, else its own]
     #[arg(short = 'S', long, value_name = "SLOT", value_parser = options::slot, add = of(completion::slots))]
     pub slot: Option<String>,
-    /// Make that slot where it is not there; it is dropped again where no copy comes of it
+    /// Make that slot where it is not there
+    ///
+    /// It is dropped again where no copy comes of it.
     #[arg(short = 'C', long)]
     pub create_slot: bool,
     /// How the primary makes its checkpoint
-    #[arg(short, long, value_name = "MODE", default_value = "fast")]
+    #[arg(hide_short_help = true, short, long, value_name = "MODE", default_value = "fast")]
     pub checkpoint: Checkpoint,
-    /// Copy no faster than this, as for `pg_basebackup` (such as 50M)
+    /// Copy no faster than this, such as 50M
+    ///
+    /// As for `pg_basebackup`.
     #[arg(short = 'r', long, value_name = "RATE", value_parser = options::max_rate)]
     pub max_rate: Option<String>,
-    /// Have the primary compress what it sends (15 and later): gzip, lz4 or zstd, such as zstd:1; for slow links
+    /// Compress on the way, such as zstd:1
+    ///
+    /// By the primary (15 and later): gzip, lz4 or zstd; for slow links.
     #[arg(short = 'Z', long, value_name = "METHOD[:DETAIL]", value_parser = options::compression, add = of(completion::methods))]
     pub compress: Option<String>,
     /// How the write-ahead log of the copy's own time comes
-    #[arg(short = 'X', long, value_name = "METHOD", default_value = "stream")]
+    #[arg(hide_short_help = true, short = 'X', long, value_name = "METHOD", default_value = "stream")]
     pub wal_method: WalMethod,
-    /// Put a tablespace of the primary elsewhere on this host [default: where the standby has it, else the primary's path]
-    #[arg(short = 'T', long, value_name = "OLDDIR=NEWDIR", value_parser = options::tablespace_mapping, add = of(completion::folders))]
+    /// Put a tablespace elsewhere on this host
+    ///
+    /// [default: where the standby has it, else the primary's path]
+    #[arg(hide_short_help = true, short = 'T', long, value_name = "OLDDIR=NEWDIR", value_parser = options::tablespace_mapping, add = of(completion::folders))]
     pub tablespace_mapping: Vec<TablespaceMapping>,
     /// Put the copy's write-ahead log here [default: where the standby has it]
-    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    #[arg(hide_short_help = true, long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     pub waldir: Option<PathBuf>,
-    /// Whose postgresql.conf, `pg_hba.conf` and `pg_ident.conf` the copy has, where they lie inside the data directory
-    #[arg(long, value_name = "WHOSE", default_value = "standby")]
+    /// Whose configuration the copy has
+    ///
+    /// postgresql.conf, `pg_hba.conf` and `pg_ident.conf`, where they lie inside the data directory.
+    #[arg(hide_short_help = true, long, value_name = "WHOSE", default_value = "standby")]
     pub config: ConfigOf,
     /// How far the copy is compared with its manifest (13 and later)
-    #[arg(long, value_name = "HOW", default_value = "full")]
+    #[arg(hide_short_help = true, long, value_name = "HOW", default_value = "full")]
     pub verify: Verification,
     /// How the copy's progress is told on standard error
-    #[arg(long, value_name = "FORM", default_value = "text")]
+    #[arg(hide_short_help = true, long, value_name = "FORM", default_value = "text")]
     pub progress: ProgressForm,
 }
 
 /// How to swap.
 #[derive(Args, Clone, Debug)]
 pub struct SwapArguments {
-    /// How long stopping, starting and the first streaming may each take before the old directory goes back
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    /// How long each step of the exchange may take
+    ///
+    /// Stopping, starting and the first streaming, before the old directory goes back.
+    #[arg(hide_short_help = true, long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
-    /// Exchange at once; otherwise the copy first replays what came since it began, while the old server serves
-    #[arg(long)]
+    /// Exchange at once
+    ///
+    /// Otherwise the copy first replays what came since it began, while the old server serves.
+    #[arg(hide_short_help = true, long)]
     pub no_catch_up: bool,
-    /// Keep the old directory for this long, such as 24h; the next run after that lets it go [default: until commit]
+    /// Keep the old one so long, such as 24h
+    ///
+    /// The next run after that lets it go. [default: until commit]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub keep_for: Option<Duration>,
 }
@@ -151,15 +195,17 @@ pub struct SwapArguments {
 /// What rollback takes.
 #[derive(Args, Clone, Debug)]
 pub struct RollbackArguments {
-    /// How long stopping and starting may each take before the present directory comes back
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    /// How long each step may take
+    ///
+    /// Stopping and starting, before the present directory comes back.
+    #[arg(hide_short_help = true, long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
 }
 
 /// What commit takes.
 #[derive(Args, Clone, Debug)]
 pub struct CommitArguments {
-    /// Let go only of what has been kept for longer than this, such as 24h
+    /// Only what has been kept for longer, such as 24h
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub keep_for: Option<Duration>,
 }

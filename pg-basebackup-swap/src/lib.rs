@@ -13,6 +13,7 @@ mod completion;
 mod copy;
 mod destinations;
 mod entries;
+mod examples;
 mod exchange;
 mod facts;
 mod fetch;

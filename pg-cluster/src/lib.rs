@@ -8,6 +8,7 @@ pub mod args;
 mod completion;
 mod create;
 mod drop;
+mod examples;
 mod facts;
 mod fall_back;
 mod lag;

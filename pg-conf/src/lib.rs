@@ -6,6 +6,7 @@
 pub mod args;
 mod check;
 mod completion;
+mod examples;
 mod facts;
 mod install;
 mod put_back;

@@ -1,12 +1,14 @@
 //! What can be typed.
 
+use crate::examples;
 use clap::{Args, Parser, Subcommand, ValueHint};
-use pg_runbook::cli::{CommonArguments, PasswordArguments};
+use pg_runbook::cli::{CommonArguments, PasswordArguments, help};
 use std::path::PathBuf;
 
 /// Keep the replication role's password in the password file, and see that the login works with it
 #[derive(Parser, Debug)]
 #[command(name = "pg-pass", version, disable_help_flag = true, disable_help_subcommand = true)]
+#[command(after_help = help::SHORT, after_long_help = help::tool("pg-pass", examples::TOOL))]
 pub struct Arguments {
     /// The options that every tool has.
     #[command(flatten)]
@@ -23,27 +25,33 @@ pub enum Command {
     ///
     /// The line is found, changed or added so that libpq takes it; other bytes stay. A file that others can read is
     /// made private, because libpq ignores it otherwise.
-    #[command(after_help = PASSWORD_HELP)]
+    ///
+    /// Without one of the password options, the password is $PGPASSWORD, or is asked for on the terminal.
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-pass", "set", examples::SET))]
     Set(SetArguments),
     /// Remove the line for this server and role
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-pass", "remove", examples::REMOVE))]
     Remove(RemoveArguments),
     /// List the lines, without passwords
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-pass", "list", examples::LIST))]
     List(ListArguments),
     /// See that the file is one that libpq reads, which line wins, and that a replication login works with it
+    #[command(after_help = help::SHORT, after_long_help = help::verb("pg-pass", "check", examples::CHECK))]
     Check(CheckArguments),
 }
-
-const PASSWORD_HELP: &str = "Without one of the password options, the password is $PGPASSWORD, or is asked for on the \
-terminal.";
 
 /// Which file.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Which file")]
 pub struct FileArguments {
-    /// The password file [default: the document's, $PGPASSFILE, or ~/.pgpass of its owner]
+    /// The password file
+    ///
+    /// [default: the document's, $PGPASSFILE, or ~/.pgpass of its owner]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub passfile: Option<PathBuf>,
-    /// The user whose file it is [default: the cluster's owner where one is named; postgres where root runs this]
+    /// The user whose file it is
+    ///
+    /// [default: the cluster's owner where one is named; postgres where root runs this]
     #[arg(long, value_name = "USER")]
     pub owner: Option<String>,
 }
@@ -52,7 +60,9 @@ pub struct FileArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection options")]
 pub struct ServerArguments {
-    /// The server's host, or socket directory [default: the document's primary]
+    /// The server's host, or socket directory
+    ///
+    /// [default: the document's primary]
     #[arg(short = 'h', long, value_name = "HOST")]
     pub host: Option<String>,
     /// The server's port
@@ -61,8 +71,10 @@ pub struct ServerArguments {
     /// The replication role
     #[arg(short = 'U', long, value_name = "NAME")]
     pub username: Option<String>,
-    /// Connection string or URI; overrides the options above where they conflict
-    #[arg(long, value_name = "CONNSTR")]
+    /// Connection string or URI
+    ///
+    /// It overrides the options above where they conflict.
+    #[arg(hide_short_help = true, long, value_name = "CONNSTR")]
     pub conninfo: Option<String>,
 }
 
@@ -72,7 +84,9 @@ pub struct LineArguments {
     /// Which server and role.
     #[command(flatten)]
     pub server: ServerArguments,
-    /// The database; replication connections look for this name
+    /// The database
+    ///
+    /// Replication connections look for the name replication.
     #[arg(
         short = 'd',
         long,

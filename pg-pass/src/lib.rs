@@ -5,6 +5,7 @@
 
 pub mod args;
 mod check;
+mod examples;
 mod facts;
 mod file;
 mod key;

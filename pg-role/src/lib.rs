@@ -8,6 +8,7 @@ pub mod args;
 mod completion;
 mod drop;
 mod ensure;
+mod examples;
 mod facts;
 mod name;
 mod plan;

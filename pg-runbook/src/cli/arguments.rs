@@ -11,35 +11,44 @@ use std::time::Duration;
 #[derive(Args, Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own, named by the contract.
 pub struct CommonArguments {
-    /// Work on this cluster, by Debian's name (17/main) [env: PGCLUSTER]
+    /// Debian's name of the cluster [env: PGCLUSTER]
+    ///
+    /// It is VERSION/NAME, such as 17/main. Without this and -D it is the document's cluster,
+    /// or the only one on this host.
     #[arg(long, value_name = "VERSION/NAME", global = true, conflicts_with = "pgdata", help_heading = "Which cluster", add = completion::of(completion::clusters))]
     pub cluster: Option<String>,
-    /// Work on the cluster with this data directory [env: PGDATA]
+    /// The cluster's data directory [env: PGDATA]
     #[arg(short = 'D', long = "pgdata", value_name = "DIRECTORY", global = true, help_heading = "Which cluster", add = completion::of(completion::data_directories))]
     pub pgdata: Option<PathBuf>,
-    /// Report what would be done; tools further down the pipeline only report too
+    /// Report what would be done
+    ///
+    /// Nothing is changed; tools further down the pipeline only report too.
     #[arg(long, global = true, help_heading = "What to do")]
     pub check: bool,
     /// Add before and after to the document
     #[arg(long, global = true, help_heading = "What to do")]
     pub diff: bool,
     /// Give up after this long when another tool works on the cluster [default: wait]
-    #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds, help_heading = "What to do")]
+    #[arg(hide_short_help = true, long, value_name = "SECONDS", global = true, value_parser = seconds, help_heading = "What to do")]
     pub lock_timeout: Option<Duration>,
-    /// Read the upstream document from this file; - is standard input, whatever it is
+    /// Read the upstream document from here
+    ///
+    /// - is standard input, whatever it is; over ssh that is the session's own, which is not read without this.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_input", help_heading = "Input and output", value_hint = ValueHint::FilePath)]
     pub input: Option<PathBuf>,
     /// Don't read standard input
     #[arg(long, global = true, help_heading = "Input and output")]
     pub no_input: bool,
     /// Refuse to run without an upstream document
-    #[arg(long, global = true, conflicts_with = "no_input", help_heading = "Input and output")]
+    #[arg(hide_short_help = true, long, global = true, conflicts_with = "no_input", help_heading = "Input and output")]
     pub require_input: bool,
-    /// The form of standard output [default: text on a terminal, else json]
+    /// The form of standard output
+    ///
+    /// [default: text on a terminal, else json]
     #[arg(long, value_name = "FORM", global = true, help_heading = "Input and output")]
     pub output: Option<OutputForm>,
     /// Exit 10 instead of 0 where something changed
-    #[arg(long, global = true, help_heading = "Input and output")]
+    #[arg(hide_short_help = true, long, global = true, help_heading = "Input and output")]
     pub detailed_exitcode: bool,
     /// Only errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Input and output")]
@@ -48,12 +57,12 @@ pub struct CommonArguments {
     #[arg(short, long, global = true, help_heading = "Input and output")]
     pub verbose: bool,
     /// Run as an Ansible module with the options in this JSON file
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Input and output", value_hint = ValueHint::FilePath)]
+    #[arg(hide_short_help = true, long, value_name = "FILE", global = true, help_heading = "Input and output", value_hint = ValueHint::FilePath)]
     pub ansible: Option<PathBuf>,
     /// Show the JSON Schema of the documents
-    #[arg(long, global = true, help_heading = "Input and output")]
+    #[arg(hide_short_help = true, long, global = true, help_heading = "Input and output")]
     pub schema: bool,
-    /// Show help
+    /// This; --help has more words and examples
     #[arg(short = '?', long, global = true, action = ArgAction::Help, help_heading = "Input and output")]
     pub help: Option<bool>,
 }

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod colour;
+pub mod help;
 pub mod password;
 pub mod run;
 pub mod table;

@@ -13,13 +13,17 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]
 pub struct PasswordArguments {
-    /// The password is the first line of this file
+    /// The first line of this file
     #[arg(long, value_name = "FILE", help_heading = "Password", value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
-    /// The password is the first line that this shell command prints (it runs in /)
+    /// The first line that this command prints
+    ///
+    /// A shell runs it in /, as the user who typed this.
     #[arg(long, value_name = "COMMAND", help_heading = "Password")]
     pub password_command: Option<String>,
-    /// The password is the first line of standard input; no document is read then
+    /// The first line of standard input
+    ///
+    /// No document is read then.
     #[arg(long, help_heading = "Password")]
     pub password_stdin: bool,
 }

@@ -23,20 +23,22 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Connection options")]
 pub struct ConnectionArguments {
-    /// Database server host or socket directory
+    /// Server host or socket directory
     #[arg(short = 'h', long, value_name = "HOST")]
     pub host: Option<String>,
-    /// Database server port
+    /// Server port
     #[arg(short = 'p', long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// Database user name
     #[arg(short = 'U', long, value_name = "NAME", add = completion::of(completion::roles))]
     pub username: Option<String>,
-    /// Database name to connect to, or a connection string
+    /// Database name, or a connection string
     #[arg(short = 'd', long, value_name = "DBNAME", add = completion::of(completion::databases))]
     pub dbname: Option<String>,
-    /// Connection string or URI; overrides the options above where they conflict
-    #[arg(long, value_name = "CONNSTR")]
+    /// Connection string or URI
+    ///
+    /// It overrides the options above where they conflict.
+    #[arg(hide_short_help = true, long, value_name = "CONNSTR")]
     pub conninfo: Option<String>,
 }
 

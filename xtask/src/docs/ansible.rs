@@ -210,11 +210,11 @@ impl Option_ {
         let several = matches!(argument.get_action(), ArgAction::Append)
             || argument.get_num_args().is_some_and(|range| range.max_values() > 1);
         let is_flag = matches!(argument.get_action(), ArgAction::SetTrue);
-        let about = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let about = argument.get_long_help().or(argument.get_help()).map(|help| in_one(&help.to_string()));
         let values = argument.get_possible_values();
         let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
         Self {
-            about: if about.is_empty() { argument.get_id().to_string() } else { about },
+            about: about.unwrap_or_else(|| argument.get_id().to_string()),
             // A dictionary of settings is as good as a list of NAME=VALUE.
             kind: if is_flag {
                 "bool"
@@ -255,6 +255,16 @@ impl Option_ {
             let _ = writeln!(text, "      default: {}", quoted(default));
         }
     }
+}
+
+/// The paragraphs of an option's help as one.
+fn in_one(help: &str) -> String {
+    let paragraphs = help.split("\n\n").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let sentence = |text: String, next: String| {
+        let end = if next.starts_with('[') || text.ends_with('.') { " " } else { ". " };
+        text + end + &next
+    };
+    paragraphs.reduce(sentence).unwrap_or_default()
 }
 
 /// A JSON string is a YAML string.
