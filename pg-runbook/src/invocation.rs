@@ -42,9 +42,20 @@ pub struct Invocation {
     environment: Vec<(OsString, OsString)>,
     input: Vec<u8>,
     as_started: bool,
-    foreground: bool,
-    whole_group: bool,
+    secret: bool,
+    group: Group,
     timeout: Option<Duration>,
+}
+
+/// Which process group a child is in, and what of it is ended with the child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    /// One of its own; the child alone.
+    Own,
+    /// One of its own, all of it.
+    WithItsChildren,
+    /// The tool's: whom the terminal listens to.
+    Tools,
 }
 
 /// Told of each piece of a child's stderr; a failure ends the child.
@@ -70,8 +81,8 @@ impl Invocation {
             environment: Vec::new(),
             input: Vec::new(),
             as_started: false,
-            foreground: false,
-            whole_group: false,
+            secret: false,
+            group: Group::Own,
             timeout: None,
         }
     }
@@ -104,11 +115,14 @@ impl Invocation {
         self
     }
 
-    /// May ask on the terminal (a password manager). Others get a process group of their own, so that Ctrl-C reaches
-    /// the tool alone, which ends them in order.
+    /// May ask on the terminal (a password manager); where there is none, it is ended together with its own children.
+    /// A word of it may be a secret: none is shown. Others get a process group of their own, so that Ctrl-C reaches the
+    /// tool alone, which ends them in order.
     #[must_use]
     pub fn in_foreground(mut self) -> Self {
-        self.foreground = true;
+        self.secret = true;
+        let has_terminal = std::fs::File::open("/dev/tty").is_ok();
+        self.group = if has_terminal { Group::Tools } else { Group::WithItsChildren };
         self
     }
 
@@ -116,7 +130,7 @@ impl Invocation {
     /// server, which must stay.
     #[must_use]
     pub fn with_its_children(mut self) -> Self {
-        self.whole_group = true;
+        self.group = Group::WithItsChildren;
         self
     }
 
@@ -137,7 +151,8 @@ impl Invocation {
     /// The command as it could be typed.
     #[must_use]
     pub fn shown(&self) -> String {
-        let words = std::iter::once(self.program.as_os_str()).chain(self.arguments.iter().map(OsString::as_os_str));
+        let shown = if self.secret { &[] } else { self.arguments.as_slice() };
+        let words = std::iter::once(self.program.as_os_str()).chain(shown.iter().map(OsString::as_os_str));
         words.map(shell_word).collect::<Vec<_>>().join(" ")
     }
 
@@ -197,7 +212,7 @@ impl Invocation {
 
     fn terminate(&self, child: &Child) {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
-        let end = if self.whole_group { killpg } else { kill };
+        let end = if self.group == Group::WithItsChildren { killpg } else { kill };
         let _ = owner::as_started(|| end(pid, Signal::SIGTERM).attempt(|| "end a child"));
     }
 
@@ -227,7 +242,7 @@ impl Invocation {
             command.env("HOME", &owner.home).env("USER", &owner.name).env("LOGNAME", &owner.name);
         }
         pin_environment(&mut command);
-        if !self.foreground {
+        if self.group != Group::Tools {
             command.process_group(0);
         }
         command

@@ -35,9 +35,9 @@ pub fn read(common: &CommonArguments, expected: Expectation, tell: &dyn Fn(&str)
         Some(_) if expected.password_on_stdin => {
             return Err(Failure::usage("--input - and --password-stdin both want standard input"));
         }
-        Some(_) => Some(read_stdin(tell)?),
+        Some(_) => Some(read_stdin(Awaited::Document, tell)?),
         None if common.no_input || expected.password_on_stdin || switched_off() => None,
-        None if is_pipe_or_file() => Some(read_stdin(tell)?),
+        None if is_pipe_or_file() => Some(read_stdin(Awaited::Document, tell)?),
         None => None,
     };
     match text {
@@ -70,18 +70,41 @@ fn is_pipe_or_file() -> bool {
     kind == SFlag::S_IFIFO && !session::is_an_ssh_sessions() || kind == SFlag::S_IFREG
 }
 
+/// What standard input is to bring.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Awaited {
+    Document,
+    Password,
+}
+
+impl Awaited {
+    fn waiting(self) -> &'static str {
+        match self {
+            Self::Document => "waiting for a document on standard input (--no-input goes on without one)",
+            Self::Password => "waiting for the password on standard input",
+        }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::Password => "password",
+        }
+    }
+}
+
 /// Standard input to its end; a line on stderr when nothing has come for 2 s.
-pub(super) fn read_stdin(tell: &dyn Fn(&str)) -> Result<String, Failure> {
+pub(super) fn read_stdin(awaited: Awaited, tell: &dyn Fn(&str)) -> Result<String, Failure> {
     let mut stdin = std::io::stdin().lock();
     let mut bytes = Vec::new();
     let mut buffer = [0; 16384];
     let mut told = false;
     loop {
-        signals::safe_point("while waiting for the document on standard input")?;
+        signals::safe_point(&format!("while waiting for the {} on standard input", awaited.noun()))?;
         match poll(&mut [PollFd::new(std::io::stdin().as_fd(), PollFlags::POLLIN)], PollTimeout::from(2000_u16)) {
             Ok(0) => {
                 if !std::mem::replace(&mut told, true) {
-                    tell("waiting for a document on standard input (--no-input goes on without one)");
+                    tell(awaited.waiting());
                 }
                 continue;
             }
@@ -96,5 +119,6 @@ pub(super) fn read_stdin(tell: &dyn Fn(&str)) -> Result<String, Failure> {
             Err(error) => return Err(error).attempt(|| "read standard input"),
         }
     }
-    String::from_utf8(bytes).map_err(|_| Failure::usage("standard input is not a document").because("it is not UTF-8"))
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::usage(format!("standard input is no {}", awaited.noun())).because("it is not UTF-8"))
 }

@@ -1,13 +1,18 @@
 //! How a password comes in: by file, command, standard input, environment or prompt; never as an argument.
 
-use super::input::read_stdin;
+use super::input::{Awaited, read_stdin};
 use crate::failure::{Attempt, Failure};
-use crate::invocation::{Invocation, shell_word};
-use crate::owner;
+use crate::invocation::{Completed, Invocation, shell_word};
+use crate::owner::{self, Owner};
 use crate::secret::Secret;
 use clap::{Args, ValueHint};
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// A password manager that asks a person takes about so long.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Flattened into the verbs that take a password.
 #[derive(Args, Clone, Debug, Default)]
@@ -18,7 +23,7 @@ pub struct PasswordArguments {
     pub password_file: Option<PathBuf>,
     /// The first line that this command prints
     ///
-    /// A shell runs it in /, as the user who typed this.
+    /// A shell runs it in /, as whoever runs this tool: under sudo that is root, with root's secrets.
     #[arg(long, value_name = "COMMAND", help_heading = "Password")]
     pub password_command: Option<String>,
     /// The first line of standard input
@@ -36,18 +41,52 @@ impl PasswordArguments {
             return first_line(&text, &format!("the password file {}", file.display())).map(Some);
         }
         if let Some(command) = &self.password_command {
-            let said = Invocation::new("/bin/sh").arg("-c").arg(command).as_started().in_foreground().outcome()?;
-            if !said.status.success() {
-                // What it printed on stdout may be a password, and so may a word of the command: only its stderr is told.
-                return Err(Failure::failed(format!("--password-command failed ({})", said.status))
-                    .because(said.stderr.trim().to_owned()));
-            }
-            return first_line(&said.stdout, "what --password-command printed").map(Some);
+            return printed_by(command, tell).map(Some);
         }
         if self.password_stdin {
-            return first_line(&read_stdin(tell)?, "standard input").map(Some);
+            return first_line(&read_stdin(Awaited::Password, tell)?, "standard input").map(Some);
         }
         Ok(None)
+    }
+}
+
+/// What it printed on stdout may be a password, and so may a word of the command: only its stderr is told.
+fn printed_by(command: &str, tell: &dyn Fn(&str)) -> Result<Secret, Failure> {
+    let command = Invocation::new("/bin/sh").arg("-c").arg(command).as_started().in_foreground();
+    let said = attended(&command, tell)?;
+    let password = if said.status.success() {
+        first_line(&said.stdout, "what --password-command printed")
+    } else {
+        let failure = Failure::failed(format!("--password-command failed ({})", said.status));
+        let why = said.stderr.trim();
+        Err(if why.is_empty() { failure } else { failure.because(why) })
+    };
+    let under_sudo = std::env::var("SUDO_USER").ok().filter(|user| !user.is_empty());
+    password.map_err(|failure| failure.hint(way_out_of_a_command(under_sudo.as_deref())))
+}
+
+/// It may ask a person, or wait for ever: after a while that is said.
+fn attended(command: &Invocation, tell: &dyn Fn(&str)) -> Result<Completed, Failure> {
+    std::thread::scope(|scope| {
+        let (at_the_end, end) = mpsc::channel::<()>();
+        let running = scope.spawn(move || {
+            let _at_the_end = at_the_end;
+            command.outcome()
+        });
+        if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tell("waiting for --password-command to end ('timeout 60 COMMAND' in its place would give up)");
+        }
+        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// The secrets are those of the user who runs the tool: under sudo that is not who typed it.
+fn way_out_of_a_command(typed_by: Option<&str>) -> String {
+    match (typed_by, Owner::starter()) {
+        (Some(user), Ok(starter)) => {
+            format!("it ran as {}; for what {user} may read: COMMAND | sudo … --password-stdin", starter.name)
+        }
+        _ => "type the command by itself: that shows why, and unlocks what is locked".to_owned(),
     }
 }
 
