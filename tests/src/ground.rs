@@ -36,6 +36,11 @@ impl Ground {
     }
 }
 
+/// Whether what is on no disk has room: hosts' clusters lie there too.
+pub(crate) fn in_memory() -> bool {
+    Ground::Any.folder().to_str().is_some_and(|folder| is_in_memory(folder) && has_room(folder))
+}
+
 fn is_in_memory(folder: &str) -> bool {
     statfs(folder).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC)
 }

@@ -4,6 +4,7 @@
 //! never outlive it: it removes them at its end, and where it was killed, the next run does.
 
 mod ansible;
+mod builder;
 mod docker;
 mod files;
 mod host;

@@ -3,120 +3,20 @@
 //! What must always hold: what ran on it and what that said is told where its scenario fails; what is secret goes to it
 //! through a file.
 
-use crate::command::binary;
-use crate::hosts::docker::{Docker, LABEL};
-use crate::hosts::image::{HostImage, Suite};
-use crate::hosts::network::{Hosts, KEEP, Protocols, maker};
+use crate::hosts::docker::Docker;
+use crate::hosts::image::Suite;
+use crate::hosts::network::KEEP;
 use crate::outcome::Outcome;
 use crate::patience::wait_for;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::time::Duration;
-use testcontainers::bollard::models::{Mount as Volume, MountType};
-use testcontainers::core::{CgroupnsMode, CmdWaitFor, ExecCommand, Mount};
-use testcontainers::runners::SyncRunner;
-use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
-
-const TOOLS: [&str; 5] = ["pg-role", "pg-conf", "pg-cluster", "pg-pass", "pg-basebackup-swap"];
+use testcontainers::core::{CmdWaitFor, ExecCommand};
+use testcontainers::{Container, GenericImage};
 
 /// Longer than anything that ends well.
 const LIMIT: Duration = Duration::from_secs(180);
-
-/// A host that is not started yet.
-#[derive(Debug)]
-pub struct HostBuilder<'a> {
-    hosts: &'a Hosts,
-    name: String,
-    small_disk: Option<String>,
-    tools: &'static [&'static str],
-}
-
-impl<'a> HostBuilder<'a> {
-    pub(super) fn new(hosts: &'a Hosts, name: &str) -> Self {
-        Self { hosts, name: name.to_owned(), small_disk: None, tools: &TOOLS }
-    }
-
-    /// `/var/lib/postgresql` is on a file system of its own, of this size (`300m`); it is empty after a reboot.
-    #[must_use]
-    pub fn with_small_disk(mut self, size: &str) -> Self {
-        self.small_disk = Some(size.to_owned());
-        self
-    }
-
-    /// None of our tools is on it.
-    #[must_use]
-    pub fn without_tools(mut self) -> Self {
-        self.tools = &[];
-        self
-    }
-
-    /// Boots it.
-    #[track_caller]
-    pub fn boot(self) -> Host {
-        let host = self.start();
-        host.wait_until_up();
-        host
-    }
-
-    #[track_caller]
-    pub(super) fn start(self) -> Host {
-        let (address, address6) = self.hosts.next_addresses();
-        let (name, network) = (self.name.clone(), self.hosts.network().to_owned());
-        let suite = self.hosts.suite;
-        let container = self.request().start().unwrap_or_else(|error| panic!("start the host {name}: {error}"));
-        // testcontainers gives neither fixed addresses nor a second name; both stay over a reboot.
-        let moved = Docker::run(&["network", "disconnect", &network, container.id()]).and_then(|_| {
-            let id = container.id();
-            let mut words = vec!["network", "connect", "--alias", &name, "--ip", &address];
-            if self.hosts.protocols == Protocols::Both {
-                words.extend(["--ip6", &address6]);
-            }
-            words.extend([network.as_str(), id]);
-            Docker::run(&words)
-        });
-        moved.unwrap_or_else(|trouble| panic!("{trouble}"));
-        Host { name, address, address6, suite, container: Some(container), told: Mutex::default() }
-    }
-
-    fn request(&self) -> ContainerRequest<GenericImage> {
-        let image = HostImage::of(self.hosts.suite);
-        let small = self.small_disk.clone();
-        let mut request = GenericImage::new(HostImage::repository(), &image.tag())
-            .with_cmd(["/sbin/init"])
-            .with_network(self.hosts.network())
-            .with_hostname(&self.name)
-            .with_label(LABEL, maker())
-            .with_env_var("container", "docker")
-            .with_cap_add("SYS_ADMIN")
-            .with_cap_add("NET_ADMIN")
-            // A host's root may look into everybody's processes.
-            .with_cap_add("SYS_PTRACE")
-            .with_security_opt("seccomp=unconfined")
-            .with_security_opt("apparmor=unconfined")
-            .with_cgroupns_mode(CgroupnsMode::Host)
-            .with_mount(Mount::bind_mount("/sys/fs/cgroup", "/sys/fs/cgroup"))
-            .with_mount(Mount::bind_mount(self.hosts.exchange().to_string_lossy(), "/exchange"));
-        for tool in self.tools {
-            let path = binary(tool);
-            assert!(path.exists(), "{path:?} is not built: cargo build --workspace");
-            request = request.with_mount(Mount::bind_mount(path.to_string_lossy(), format!("/usr/local/bin/{tool}")));
-        }
-        request.with_host_config_modifier(move |config| {
-            let mut memory = vec![("/run".to_owned(), String::new()), ("/tmp".to_owned(), "exec".to_owned())];
-            match &small {
-                Some(size) => memory.push(("/var/lib/postgresql".into(), format!("size={size},mode=755"))),
-                // Not in the container's layer: data directories are to lie on a file system as hosts have it.
-                None => config.mounts.get_or_insert_default().push(Volume {
-                    target: Some("/var/lib/postgresql".into()),
-                    typ: Some(MountType::VOLUME),
-                    ..Volume::default()
-                }),
-            }
-            config.tmpfs = Some(memory.into_iter().collect());
-        })
-    }
-}
 
 /// A host.
 #[derive(Debug)]
@@ -129,8 +29,9 @@ pub struct Host {
     pub address6: String,
     /// What it runs.
     pub suite: Suite,
-    container: Option<Container<GenericImage>>,
-    told: Mutex<Vec<String>>,
+    pub(super) outlives_reboots: bool,
+    pub(super) container: Option<Container<GenericImage>>,
+    pub(super) told: Mutex<Vec<String>>,
 }
 
 impl Host {
@@ -210,6 +111,7 @@ impl Host {
 
     #[track_caller]
     fn boot_again(&self) {
+        assert!(self.outlives_reboots, "{} forgets its clusters: boot it with on_a_disk()", self.name);
         let container = self.container.as_ref().expect("its container");
         wait_for(&format!("the host {} to be down", self.name), Duration::from_secs(60), || {
             !container.is_running().expect("ask whether it runs")

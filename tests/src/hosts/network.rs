@@ -2,8 +2,9 @@
 //!
 //! What must always hold: two scenarios at the same time never share a network.
 
+use crate::hosts::builder::HostBuilder;
 use crate::hosts::docker::{Docker, KEPT, LABEL, Maker};
-use crate::hosts::host::{Host, HostBuilder};
+use crate::hosts::host::Host;
 use crate::hosts::image::{HostImage, Suite};
 use crate::skipped::{in_ci, skip};
 use std::cell::Cell;
@@ -110,11 +111,13 @@ impl Hosts {
     /// Boots hosts of these names, at the same time; each is up when this returns.
     #[track_caller]
     pub fn boot<const COUNT: usize>(&self, names: [&str; COUNT]) -> [Host; COUNT] {
-        let hosts = names.map(|name| self.host(name).start());
-        for host in &hosts {
-            host.wait_until_up();
-        }
-        hosts
+        boot(names.map(|name| self.host(name)))
+    }
+
+    /// The same, with their clusters on disks, where those outlive reboots.
+    #[track_caller]
+    pub fn boot_on_disks<const COUNT: usize>(&self, names: [&str; COUNT]) -> [Host; COUNT] {
+        boot(names.map(|name| self.host(name).on_a_disk()))
     }
 
     /// A host that is not started yet.
@@ -149,6 +152,15 @@ impl Hosts {
         self.next.set(next + 1);
         (format!("10.213.{}.{next}", self.number), format!("fd57:{:x}::{next:x}", self.number))
     }
+}
+
+#[track_caller]
+fn boot<const COUNT: usize>(builders: [HostBuilder<'_>; COUNT]) -> [Host; COUNT] {
+    let hosts = builders.map(HostBuilder::start);
+    for host in &hosts {
+        host.wait_until_up();
+    }
+    hosts
 }
 
 fn make(maker: &str, number: u8, protocols: Protocols) -> Result<String, String> {

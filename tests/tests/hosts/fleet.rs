@@ -63,8 +63,8 @@ fn expect_row(host: &Host, answer: u32) {
 }
 
 fn a_fleet_is_set_up_checked_interrupted_and_cloned_anew_by_readmes_commands(hosts: &Hosts) {
-    let booted = hosts.boot(["db1", "db2", "db3", "db4"]);
-    let [db1, db2, db3, db4] = booted.each_ref();
+    let ([db1, db2, db4], [db3]) = (hosts.boot(["db1", "db2", "db4"]), hosts.boot_on_disks(["db3"]));
+    let [db1, db2, db3, db4] = [&db1, &db2, &db3, &db4];
     let fleet = [db1, db2, db3, db4];
     let Some(node) = administrator(hosts, &fleet) else { return };
     db1.main_cluster();

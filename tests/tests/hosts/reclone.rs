@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BOUND: Duration = Duration::from_secs(5);
 
 fn a_reclone_under_load_leaves_readers_without_answers_no_longer_than_a_restart_does(hosts: &Hosts) {
-    let pair = Pair::boot(hosts);
+    let pair = on_disks(hosts);
     let readers = let_readers_in(hosts, &pair);
     start_writing(&pair);
     readers.longest_silence();
@@ -35,6 +35,12 @@ fn a_reclone_under_load_leaves_readers_without_answers_no_longer_than_a_restart_
     eprintln!("no answers at the rollback: {silence:?}");
     assert!(silence <= BOUND, "{silence:?}");
     stop_writing(&pair);
+}
+
+/// What a stop writes out takes its time there, and what is there outlives the loss of power.
+fn on_disks(hosts: &Hosts) -> Pair {
+    let [db1, db2] = hosts.boot_on_disks(["db1", "db2"]);
+    Pair::on(hosts, db1, db2)
 }
 
 /// Anybody of the network may read, without a password.
@@ -82,7 +88,7 @@ fn its_way_back_and_its_end(pair: &Pair) {
 }
 
 fn a_copy_that_is_cut_off_midway_leaves_the_old_standby_and_the_next_run_goes_through(hosts: &Hosts) {
-    let pair = Pair::boot(hosts);
+    let pair = on_disks(hosts);
     the_primary_restarts(&pair);
     the_tool_is_killed(&pair);
     the_host_loses_its_power(&pair);

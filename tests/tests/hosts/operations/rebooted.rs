@@ -9,7 +9,7 @@ on_the_newest_suite!(a_standby_streams_again_after_each_host_was_rebooted_and_lo
 
 fn a_standby_streams_again_after_each_host_was_rebooted_and_lost_its_power(hosts: &Hosts) {
     hosts.file("secret", "correct horse battery staple\n");
-    let [db1, db2] = hosts.boot(["db1", "db2"]);
+    let [db1, db2] = hosts.boot_on_disks(["db1", "db2"]);
     db1.main_cluster();
     for host in [&db1, &db2] {
         host.says("install -m 600 /exchange/secret /root/s");
