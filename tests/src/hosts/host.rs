@@ -155,8 +155,10 @@ impl Host {
     /// Fills the file system of a folder, but for so many bytes.
     #[track_caller]
     pub fn fill(&self, folder: &str, leave_bytes: u64) {
+        // What comes in between the question and the answer makes it too much: then it is asked again.
         self.says(&format!(
-            "free=$(df --output=avail -B1 {folder} | tail -1); fallocate -l $((free - {leave_bytes})) {folder}/filler"
+            "free() {{ df --output=avail -B1 {folder} | tail -1; }}
+             until fallocate -l $(($(free) - {leave_bytes})) {folder}/filler; do :; done"
         ));
     }
 
