@@ -14,6 +14,7 @@ mod pair;
 mod readers;
 mod readme;
 mod ssh;
+mod store;
 mod story;
 mod watcher;
 

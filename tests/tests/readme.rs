@@ -21,6 +21,7 @@ const PAGES: [&str; 9] = [
     include_str!("../../docs/jobs/first-standby.md"),
     include_str!("../../docs/jobs/who-gets-in.md"),
     include_str!("../../docs/jobs/rotate-the-password.md"),
+    include_str!("../../docs/jobs/where-passwords-live.md"),
     include_str!("../../docs/jobs/fell-behind.md"),
     include_str!("../../docs/jobs/replace-the-primary.md"),
     include_str!("../../docs/jobs/wiki.md"),
@@ -67,9 +68,19 @@ fn commands_of(page: &str) -> Vec<String> {
     ours.map(|text| text.split(" > ").next().unwrap_or_default().to_owned()).collect()
 }
 
-/// The words of a command as the shell makes them; a quoted word has no blanks in README.
+/// The words of a command as the shell makes them.
 fn words(command: &str) -> Vec<String> {
-    command.split_whitespace().map(|word| word.replace(['\'', '\\'], "")).collect()
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for character in command.chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            '\\' if !quoted => {}
+            blank if blank.is_whitespace() && !quoted => words.push(String::new()),
+            other => words.last_mut().expect("a word").push(other),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod operations;
 mod packages;
 mod pipeline;
 mod reclone;
+mod secrets;
 mod the_wiki;
 mod timer;
 mod topologies;

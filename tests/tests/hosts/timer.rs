@@ -9,7 +9,9 @@ on_the_newest_suite!(a_timer_is_silent_while_the_standby_follows_and_tells_when_
 const CHECK: &str = include_str!("../../../examples/systemd/pg-standby-check@.service");
 const TIMER: &str = include_str!("../../../examples/systemd/pg-standby-check@.timer");
 
-fn install(hosts: &Hosts, host: &Host, name: &str, text: &str) {
+/// Puts a unit there.
+#[track_caller]
+pub fn install(hosts: &Hosts, host: &Host, name: &str, text: &str) {
     hosts.file(name, text);
     host.says(&format!("cp /exchange/{name} /etc/systemd/system/ && systemctl daemon-reload"));
 }

@@ -42,6 +42,17 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
             "debian_layout::a_debian_cluster_goes_through_its_life",
         ],
     ),
+    (
+        "a `--password-command` that fails",
+        &[
+            "hosts/secrets::what_a_password_manager_does_not_give_is_told_with_what_to_type",
+            "hosts/secrets::a_password_manager_is_asked_as_who_runs_the_tool_and_a_pipe_brings_what_is_somebody_elses",
+        ],
+    ),
+    (
+        "a `--password-command` that prints nothing",
+        &["hosts/secrets::what_a_password_manager_does_not_give_is_told_with_what_to_type"],
+    ),
     ("a `.pgpass` that others can read", &["passwords::a_file_that_others_can_read_is_told_and_mended"]),
     (
         "a wrong password",
