@@ -20,22 +20,31 @@ use pg_runbook::{Failure, Run};
 const NOTICES_SILENCE: [(&str, &str); 4] =
     [("keepalives", "1"), ("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_count", "3")];
 
+/// What the primary says of a copy before it comes.
+pub struct Announced {
+    /// All of it, without the write-ahead log.
+    pub bytes: u64,
+    /// How many tablespaces there are besides the data directory.
+    pub tablespaces: usize,
+}
+
 /// How large the primary says that a copy is: one is begun, as slowly as can be, and ended as soon as that is told.
-pub fn announced_size(order: &Order<'_>) -> Result<u64, Failure> {
+pub fn announced_size(order: &Order<'_>) -> Result<Announced, Failure> {
     let slowly = ["--no-sync", "--wal-method", "none", "--max-rate", "32k"];
     // The write-ahead log may still be the old data's.
     let parts: Vec<Part> = order.parts.iter().filter(|part| part.what != What::Wal).cloned().collect();
     let invocation = invocation(&Order { slot: None, parts: &parts, ..*order })?.args(slowly);
     let mut told = None;
-    let ended = invocation.watch(&mut |line| match progress::parse(line).and_then(|progress| progress.total) {
-        Some(total) => {
-            told = Some(total);
+    let ended = invocation.watch(&mut |line| match progress::parse(line) {
+        Some(Progress { total: Some(bytes), of_tablespaces, .. }) => {
+            let tablespaces = usize::try_from(of_tablespaces).unwrap_or(usize::MAX).saturating_sub(1);
+            told = Some(Announced { bytes, tablespaces });
             Err(Failure::failed("the size is told"))
         }
-        None => Ok(()),
+        _ => Ok(()),
     });
     match (told, ended) {
-        (Some(total), _) => Ok(total),
+        (Some(announced), _) => Ok(announced),
         (None, Err(failure)) => Err(failure),
         (None, Ok(completed)) => Err(explain(&invocation, &completed)),
     }
@@ -45,7 +54,8 @@ pub fn announced_size(order: &Order<'_>) -> Result<u64, Failure> {
 pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
     let Order { cluster, source, arguments, .. } = order;
     let invocation = invocation(order)?.args((!syncs).then_some("--no-sync"));
-    let room = Disk::together(order.parts, order.space)?;
+    let disks = Disk::all(order.parts, order.space)?;
+    let role = &source.target.user;
     let mut teller = Teller::new(run, arguments.progress);
     let mut other_lines = String::new();
     let mut expected = 0;
@@ -56,11 +66,12 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
             standby_settings::keep_from_coming_up(order.partial, cluster.major)?;
         }
         match progress::parse(line) {
-            Some(Progress { total: Some(total), .. }) if total > room.free => {
-                return Err(room.with(total).too_small(cluster));
-            }
             Some(progress) => {
                 expected = progress.total.unwrap_or_default();
+                let mut divided = Disk::for_all_of(&disks, expected).into_iter();
+                if let Some(refusal) = divided.find_map(|disk| disk.refusal(cluster, role, false)) {
+                    return Err(refusal);
+                }
                 teller.copied(progress);
             }
             None if line.starts_with("waiting for checkpoint") => teller.waits_for_checkpoint(),
@@ -82,8 +93,7 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
         // A small copy is at its end before it says how large it is; then the old one is the measure.
         let old = || size(&cluster.data_directory).saturating_sub(size(&cluster.data_directory.join("pg_wal")));
         let needed = if expected == 0 { old() } else { expected };
-        let room = as_it_was(room, order);
-        return Err(room.with(needed).too_small(cluster).because(last_lines(&told.stderr, 3)));
+        return Err(full(&disks, order, needed)?.too_small(cluster, role).because(last_lines(&told.stderr, 3)));
     }
     let failure = explain(&invocation, &told);
     let failure = if failure.hint.is_none() { with_retry(failure, &source.target, &told.stderr) } else { failure };
@@ -97,13 +107,13 @@ pub fn copy(run: &Run, order: &Order<'_>, syncs: bool) -> Result<(), Failure> {
     })
 }
 
-/// What the disk had for the copy in the end: others may have filled it since it was looked at.
-fn as_it_was(mut room: Disk, order: &Order<'_>) -> Disk {
-    let elsewhere: u64 = order.parts.iter().skip(1).map(|part| size(&part.folder)).sum();
-    if let Ok(now) = Disk::together(order.parts, order.space) {
-        room.free = now.free + size(order.partial) + elsewhere;
-    }
-    room
+/// The disk that is full, with what it had for the copy in the end: others may have filled it since it was looked at.
+fn full(disks: &[Disk], order: &Order<'_>, needed: u64) -> Result<Disk, Failure> {
+    let now: Vec<Disk> = disks.iter().map(Disk::again).collect::<Result<_, _>>()?;
+    let full = Disk::for_all_of(&now, needed).into_iter().min_by_key(|disk| disk.free);
+    let mut full = full.ok_or_else(|| Failure::failed("find out where the copy goes"))?;
+    full.free += full.filled(order.partial);
+    Ok(full)
 }
 
 fn explain(invocation: &Invocation, told: &Completed) -> Failure {

@@ -8,7 +8,8 @@ use crate::footprint::{self, Footprint};
 use crate::notes::{Installed, Mapped, Note};
 use crate::outside::{self, Link};
 use crate::places::{self, Places};
-use crate::room::{Part, Size, Teller, What, nearest};
+use crate::room::{Part, What, nearest};
+use crate::size::{Size, Teller};
 use pg_runbook::invocation::shell_word;
 use pg_runbook::{Cluster, Failure, durable_file, owner};
 use std::path::{Path, PathBuf};
@@ -31,34 +32,43 @@ pub fn parts(
         Space::Keep | Space::Replace => outside::staged(places, link, &stamp),
     };
     let real = |folder: &Path| std::fs::canonicalize(folder).unwrap_or_else(|_| absolute(folder));
+    let told = size.filter(|size| size.teller == Teller::Primary).map_or(&[][..], |size| &size.tablespaces);
+    // Whose the old standby's files are, its links say.
+    let guessed = size.filter(|size| size.teller == Teller::Standby).map_or(&[][..], |size| &size.tablespaces);
+    let sized = |primary: &Path, link: Option<&Link>| {
+        let by_primary = told.iter().find(|tablespace| tablespace.location == primary).and_then(|found| found.bytes);
+        let by_standby =
+            || guessed.iter().find(|tablespace| link.is_some_and(|link| link.location == tablespace.location))?.bytes;
+        (by_primary.or_else(by_standby), by_primary.is_some())
+    };
+    let data = size.and_then(Size::data);
     let mut parts =
-        vec![Part { what: What::DataDirectory, folder: places.parent().to_owned(), bytes: size.and_then(Size::data) }];
+        vec![Part { what: What::DataDirectory, folder: places.parent().to_owned(), bytes: data, is_told: false }];
     let wal = links.iter().find(|link| link.is_wal());
     let named = arguments.waldir.as_deref().map(absolute);
     let stays = wal.filter(|link| named.as_ref().is_none_or(|named| real(named) == link.location));
     let folder = stays.map(staged).or(named);
-    parts.extend(folder.map(|folder| Part { what: What::Wal, folder, bytes: None }));
+    parts.extend(folder.map(|folder| Part { what: What::Wal, folder, bytes: None, is_told: false }));
 
-    let told = size.filter(|size| size.teller == Teller::Primary).map_or(&[][..], |size| &size.tablespaces);
-    let bytes = |location: &Path| told.iter().find(|tablespace| tablespace.location == location)?.bytes;
-    let mut tablespace = |primary: &Path, folder: PathBuf| {
+    let mut tablespace = |primary: &Path, folder: PathBuf, link: Option<&Link>| {
         if !parts.iter().any(|part| part.what == What::Tablespace(primary.to_owned())) {
-            parts.push(Part { what: What::Tablespace(primary.to_owned()), folder, bytes: bytes(primary) });
+            let (bytes, is_told) = sized(primary, link);
+            parts.push(Part { what: What::Tablespace(primary.to_owned()), folder, bytes, is_told });
         }
     };
     for mapping in &arguments.tablespace_mapping {
         let stays = links.iter().find(|link| !link.is_wal() && link.location == real(&mapping.new));
-        tablespace(&mapping.old, stays.map_or_else(|| mapping.new.clone(), staged));
+        tablespace(&mapping.old, stays.map_or_else(|| mapping.new.clone(), staged), stays);
     }
     let remembered = Installed::of(&places.data)?.map(|installed| installed.tablespaces).unwrap_or_default();
     for link in links.iter().filter(|link| !link.is_wal()) {
         let by_number = told.iter().find(|told| same_system && link.name.ends_with(&format!("/{}", told.oid)));
         let by_note = || remembered.iter().find(|known| known.here == link.location).map(|known| &known.primary);
         let primary = by_number.map(|told| &told.location).or_else(by_note).unwrap_or(&link.written);
-        tablespace(primary, staged(link));
+        tablespace(primary, staged(link), Some(link));
     }
     for told in told {
-        tablespace(&told.location, told.location.clone());
+        tablespace(&told.location, told.location.clone(), None);
     }
     Ok(parts)
 }

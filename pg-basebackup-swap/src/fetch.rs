@@ -9,7 +9,7 @@ use crate::footprint::{self, Footprint};
 use crate::inspect::{self, Situation, Standing};
 use crate::marker::Marker;
 use crate::places::{self, Places};
-use crate::room::{Disk, Part, What, nearest};
+use crate::room::{self, Disk, Part, What, nearest};
 use crate::size::size;
 use crate::source::Source;
 use crate::verify::{self, Verified};
@@ -18,7 +18,7 @@ use pg_runbook::cluster::{major_of, system_identifier};
 use pg_runbook::configuration::ALTER_SYSTEM_FILE;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::durable_file::FileSystems;
-use pg_runbook::{Cluster, Failure, Run, durable_file};
+use pg_runbook::{Cluster, Failure, GivenUp, Run, durable_file};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -148,18 +148,34 @@ fn refuse_what_would_not_fit(order: &Order<'_>) -> Result<(), Failure> {
     let outside = destinations::leftovers(order.places)?;
     places::in_parent(order.places, || durable_file::remove_tree(order.partial))?;
     destinations::empty(order.places, &outside)?;
-    let total = match told {
-        Ok(total) => total,
+    let announced = match told {
+        Ok(announced) => announced,
         // The copy itself will fail of the same, and tell more.
         Err(_) if is_kept => return Ok(()),
         Err(failure) => return Err(failure),
     };
+    let data = &order.places.data;
+    let role = &order.source.target.user;
     let disks = match order.space {
-        Space::Keep => Disk::all(order.parts, order.space),
-        Space::Replace => Disk::all_without_old_data(order.parts, &order.places.data),
+        Space::Keep => Disk::all(order.parts, order.space)?,
+        Space::Replace => Disk::all_without_old_data(order.parts, data)?,
     };
-    let room = Disk::as_one(disks?)?.with(total);
-    if room.is_too_small() { Err(room.too_small(order.cluster)) } else { Ok(()) }
+    // What is given up already can't be lost.
+    let must_be_sure = !is_kept && GivenUp::of(data)?.is_none();
+    if must_be_sure && announced.tablespaces > room::tablespaces(order.parts) {
+        return Err(unknown_tablespaces(order.cluster, role));
+    }
+    let refusal = |disk: &Disk| disk.refusal(order.cluster, role, must_be_sure);
+    Disk::for_all_of(&disks, announced.bytes).iter().find_map(refusal).map_or(Ok(()), Err)
+}
+
+fn unknown_tablespaces(cluster: &Cluster, role: &str) -> Failure {
+    Failure::refused(format!(
+        "the primary has tablespaces that {} has not, and nobody knows where they would go",
+        cluster.title()
+    ))
+    .because("the old data would be gone before that is known")
+    .hint(room::asking_by_sql(role))
 }
 
 /// Those that the copy fills, written down before.

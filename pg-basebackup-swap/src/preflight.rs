@@ -4,6 +4,9 @@
 //! backup needs ends with what it made); one bad finding keeps none of the others from being looked at.
 
 mod primary;
+mod space;
+
+pub use space::Sizes;
 
 use crate::args::{ConfigOf, FetchArguments, Space};
 use crate::destinations;
@@ -11,7 +14,8 @@ use crate::findings::Findings;
 use crate::inspect::{self, Situation, Standing};
 use crate::notes::{Installed, Note};
 use crate::places::{self, Places};
-use crate::room::{Disk, Part, Size, Teller, megabytes};
+use crate::room::Part;
+use crate::size::Size;
 use crate::source::Source;
 use crate::verify::{self, Plan};
 use pg_runbook::cluster::State;
@@ -40,18 +44,6 @@ enum Expected {
     Copy,
     /// Nobody is served now.
     None,
-}
-
-/// How large a copy will be, as the document has it under `copy`.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "CopySizes")]
-pub struct Sizes {
-    /// All of it in bytes, without its write-ahead log; null where nobody tells.
-    bytes: Option<u64>,
-    /// Whose word that is.
-    told_by: Option<Teller>,
-    /// Each file system that a part of it goes to.
-    disks: Vec<Disk>,
 }
 
 /// Looks at everything; the failure tells all that stands in the way. Where nothing does: the primary, and the folders
@@ -192,13 +184,14 @@ fn of_the_ground(
     let source = situation.source.as_ref().ok();
     // Of data that was given up the note still knows.
     let given_up = GivenUp::of(&places.data).ok().flatten().and_then(|given_up| given_up.system_identifier);
+    let is_given_up = given_up.is_some();
     let own = cluster.system_identifier.clone().or(given_up);
     let same = source.is_some_and(|source| own.as_deref() == Some(source.system_identifier()));
-    let size = Size::find(source, places, same);
+    let size = Size::find(source, places, same && !is_given_up);
     if let Err(failure) = destinations::unknown_mapping(arguments, size.as_ref()) {
         findings.bad("tablespaces", failure);
     }
-    let parts = match destinations::parts(places, arguments, size.as_ref(), same, situation.space) {
+    let mut parts = match destinations::parts(places, arguments, size.as_ref(), same, situation.space) {
         Ok(parts) => parts,
         Err(failure) => {
             findings.bad("folders", failure);
@@ -211,11 +204,7 @@ fn of_the_ground(
     if arguments.config == ConfigOf::Primary {
         findings.found("configuration", primarys_configuration(cluster, places));
     }
-    let disks = match situation.space {
-        Space::Keep => Disk::all(&parts, Space::Keep),
-        Space::Replace => Disk::all_without_old_data(&parts, &places.data),
-    };
-    space(run, findings, cluster, disks, size.as_ref());
+    space::look(run, findings, cluster, places, situation, &mut parts, size.as_ref());
     parts
 }
 
@@ -230,40 +219,4 @@ fn primarys_configuration(cluster: &Cluster, places: &Places) -> Result<&'static
             cluster.config_file.display()
         ))
         .hint("leave --config out"))
-}
-
-fn space(
-    run: &mut Run,
-    findings: &mut Findings,
-    cluster: &Cluster,
-    disks: Result<Vec<Disk>, Failure>,
-    size: Option<&Size>,
-) {
-    let disks = match disks {
-        Ok(disks) => disks,
-        Err(failure) => return findings.bad("space", failure),
-    };
-    let teller = size.map(|size| size.teller);
-    for disk in &disks {
-        room_on(findings, cluster, disk, teller);
-    }
-    run.fact("copy", &Sizes { bytes: size.map(|size| size.total), told_by: teller, disks });
-}
-
-fn room_on(findings: &mut Findings, cluster: &Cluster, disk: &Disk, teller: Option<Teller>) {
-    let free = format!("{} are free at {}", megabytes(disk.free), disk.folder.display());
-    match (teller, disk.bytes.map(megabytes)) {
-        (Some(Teller::Primary), Some(takes)) if !disk.is_too_small() => {
-            findings.good("space", format!("{free}, the copy takes {takes} there"));
-        }
-        (Some(Teller::Primary), Some(_)) => findings.bad("space", disk.too_small(cluster)),
-        (Some(Teller::Standby), Some(takes)) => {
-            let detail =
-                format!("{free}; the old standby takes {takes}, the primary says its own size as the copy begins");
-            // The primary may have shrunk since.
-            let ok = (!disk.is_too_small()).then_some(true);
-            findings.add("space", ok, detail, None);
-        }
-        _ => findings.add("space", None, format!("{free}; the primary says its size as the copy begins"), None),
-    }
 }

@@ -1,114 +1,29 @@
-//! How large the copy will be, and how much is free where it goes.
+//! How much is free where a copy goes, and what of it goes there.
 //!
-//! What must always hold: a number says whose it is. Only what the primary itself reports is reason enough to refuse;
-//! the old standby's own size is a guess.
+//! What must always hold: what is free on one file system is no room for what goes to another; where the old data is
+//! given up for a copy, each of them is known to hold its part before.
 
 use crate::args::Space;
 use crate::outside;
-use crate::places::Places;
 use crate::size::size;
-use crate::source::Source;
 use nix::sys::statvfs::statvfs;
-use pg_runbook::invocation::shell_word;
-use pg_runbook::server::{Server, Target};
-use pg_runbook::{Attempt, Cluster, Failure};
+use pg_runbook::{Attempt, Failure};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What databases and tablespaces take, where the role may know; the second only of those that it may see.
-const DATABASES: &str = "SELECT CASE WHEN bool_and(has_database_privilege(oid, 'CONNECT') \
-     OR pg_has_role('pg_read_all_stats', 'USAGE')) THEN sum(pg_database_size(oid))::text END FROM pg_database";
-const TABLESPACES: &str = "SELECT oid::text, pg_tablespace_location(oid), CASE WHEN has_tablespace_privilege(oid, 'CREATE') \
-     OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_tablespace_size(oid)::text END \
-     FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global') ORDER BY 2";
+mod refusal;
 
-/// Whose word a size is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Teller {
-    /// The primary's, asked by SQL.
-    Primary,
-    /// The old standby's files.
-    Standby,
-}
-
-/// What the copy will take, without its write-ahead log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Who says so.
-    pub teller: Teller,
-    /// All of it.
-    pub total: u64,
-    /// The part of each tablespace.
-    pub tablespaces: Vec<Tablespace>,
-}
-
-/// One tablespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tablespace {
-    /// Its number, which is the name of its link in every data directory of the system.
-    pub oid: String,
-    /// Where it is, by whoever tells.
-    pub location: PathBuf,
-    /// What it takes, where that may be known.
-    pub bytes: Option<u64>,
-}
-
-impl Size {
-    /// The primary's word, else (of the same system) the old standby's files.
-    #[must_use]
-    pub fn find(source: Option<&Source>, places: &Places, same_system: bool) -> Option<Self> {
-        let told = source.and_then(|source| Self::as_the_primary_says(&source.target).ok().flatten());
-        told.or_else(|| same_system.then(|| Self::of_the_standby(&places.data)))
-    }
-
-    /// An ordinary login, which the role need not have.
-    fn as_the_primary_says(target: &Target) -> Result<Option<Self>, Failure> {
-        let mut server = Server::connect(&Target { dbname: "postgres".into(), ..target.clone() })?;
-        let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
-        let Some(total) = number(server.text(DATABASES)?.as_ref()) else { return Ok(None) };
-        let rows = server.texts(TABLESPACES)?;
-        let tablespaces = rows.iter().filter_map(|row| {
-            let location = row.get(1)?.as_ref().filter(|location| location.starts_with('/'))?;
-            Some(Tablespace {
-                oid: row.first()?.clone()?,
-                location: location.into(),
-                bytes: number(row.get(2)?.as_ref()),
-            })
-        });
-        Ok(Some(Self { teller: Teller::Primary, total, tablespaces: tablespaces.collect() }))
-    }
-
-    fn of_the_standby(data: &Path) -> Self {
-        let links = outside::links(data).into_iter().filter(|link| !link.is_wal());
-        let tablespaces: Vec<_> = links
-            .map(|link| {
-                let oid = link.name.rsplit('/').next().unwrap_or_default().to_owned();
-                Tablespace { oid, bytes: Some(outside::size_of(&link)), location: link.location }
-            })
-            .collect();
-        let elsewhere: u64 = tablespaces.iter().filter_map(|tablespace| tablespace.bytes).sum();
-        let own = size(data).saturating_sub(size(&data.join("pg_wal")));
-        Self { teller: Teller::Standby, total: own + elsewhere, tablespaces }
-    }
-
-    /// What lies in the data directory itself; `None` where a tablespace's part is not known.
-    #[must_use]
-    pub fn data(&self) -> Option<u64> {
-        let parts: Option<Vec<u64>> = self.tablespaces.iter().map(|tablespace| tablespace.bytes).collect();
-        parts.map(|parts| self.total.saturating_sub(parts.iter().sum()))
-    }
-}
+pub use refusal::asking_by_sql;
 
 /// What a copy consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// What is not elsewhere.
     DataDirectory,
-    /// The write-ahead log.
+    /// The write-ahead log, where that is not in the data directory.
     Wal,
     /// The tablespace that has this location on the primary.
     Tablespace(PathBuf),
@@ -131,8 +46,16 @@ pub struct Part {
     pub what: What,
     /// The folder.
     pub folder: PathBuf,
-    /// How much, where it is known.
+    /// How much, where it is known; of the write-ahead log the least.
     pub bytes: Option<u64>,
+    /// Whether that is the primary's word.
+    pub is_told: bool,
+}
+
+impl Part {
+    fn is_tablespace(&self) -> bool {
+        matches!(self.what, What::Tablespace(_))
+    }
 }
 
 /// One file system, and what of the copy goes there.
@@ -144,6 +67,20 @@ pub struct Disk {
     pub bytes: Option<u64>,
     /// What is free for the cluster's owner, in bytes.
     pub free: u64,
+    /// What it takes at most, by the primary's word alone.
+    #[serde(skip)]
+    most: u64,
+    /// Whether the primary did not say how all of it is divided.
+    #[serde(skip)]
+    is_guessed: bool,
+    #[serde(skip)]
+    parts: Vec<Part>,
+    /// Whether it is the only one.
+    #[serde(skip)]
+    holds_all: bool,
+    /// Whether the write-ahead log goes there, be it inside the data directory.
+    #[serde(skip)]
+    has_wal: bool,
     #[serde(skip)]
     device: u64,
     #[serde(skip)]
@@ -155,14 +92,35 @@ impl Disk {
     pub fn all(parts: &[Part], space: Space) -> Result<Vec<Self>, Failure> {
         let mut disks: Vec<Self> = Vec::new();
         for part in parts {
-            let there = nearest(&part.folder);
-            let device = std::fs::metadata(there).attempt(|| format!("look at {}", there.display()))?.dev();
+            let folder = nearest(&part.folder).to_owned();
+            let device = std::fs::metadata(&folder).attempt(|| format!("look at {}", folder.display()))?.dev();
             if let Some(disk) = disks.iter_mut().find(|disk| disk.device == device) {
-                disk.bytes = disk.bytes.map_or(part.bytes, |sum| Some(sum + part.bytes.unwrap_or(0)));
+                disk.parts.push(part.clone());
             } else {
-                let free = free_bytes(there)?;
-                disks.push(Self { folder: there.to_owned(), bytes: part.bytes, free, device, space });
+                let free = free_bytes(&folder)?;
+                disks.push(Self {
+                    folder,
+                    bytes: None,
+                    free,
+                    most: u64::MAX,
+                    is_guessed: false,
+                    parts: vec![part.clone()],
+                    holds_all: false,
+                    has_wal: false,
+                    device,
+                    space,
+                });
             }
+        }
+        let holds_all = disks.len() == 1;
+        let is_wal = |part: &Part| part.what == What::Wal;
+        let place_of_wal = if parts.iter().any(is_wal) { What::Wal } else { What::DataDirectory };
+        for disk in &mut disks {
+            let only_wal = disk.holds_only_wal();
+            let counted = disk.parts.iter().filter(|part| only_wal || !is_wal(part));
+            disk.bytes = counted.filter_map(|part| part.bytes).reduce(|one, other| one + other);
+            disk.has_wal = disk.parts.iter().any(|part| part.what == place_of_wal);
+            disk.holds_all = holds_all;
         }
         Ok(disks)
     }
@@ -170,62 +128,62 @@ impl Disk {
     /// The same, with what the old data takes there, which is given up first.
     pub fn all_without_old_data(parts: &[Part], data: &Path) -> Result<Vec<Self>, Failure> {
         let mut disks = Self::all(parts, Space::Replace)?;
-        let links = outside::links(data);
-        let elsewhere = links.iter().map(|link| (link.location.as_path(), outside::size_of(link)));
-        for (folder, bytes) in std::iter::once((data, size(data))).chain(elsewhere) {
-            let Ok(device) = std::fs::metadata(folder).map(|found| found.dev()) else { continue };
-            if let Some(disk) = disks.iter_mut().find(|disk| disk.device == device) {
-                disk.free += bytes;
-            }
+        for disk in &mut disks {
+            disk.free += disk.old_data(data);
         }
         Ok(disks)
     }
 
-    /// All of them as one: what is larger than all that is free can't fit, however it is divided.
-    pub fn together(parts: &[Part], space: Space) -> Result<Self, Failure> {
-        Self::as_one(Self::all(parts, space)?)
+    /// The same disk, with what is free by now.
+    pub fn again(&self) -> Result<Self, Failure> {
+        Ok(Self { free: free_bytes(&self.folder)?, ..self.clone() })
     }
 
-    /// The first of them, with all that is free.
-    pub fn as_one(disks: Vec<Self>) -> Result<Self, Failure> {
-        let free = disks.iter().map(|disk| disk.free).sum();
-        let first = disks.into_iter().next();
-        first.map(|disk| Self { free, ..disk }).ok_or_else(|| Failure::failed("find out where the copy goes"))
-    }
-
-    /// The same with so many bytes to come.
+    /// The same for a copy of this size in all, by the primary's word: what is not in a tablespace elsewhere goes where
+    /// the data directory goes.
     #[must_use]
-    pub fn with(&self, bytes: u64) -> Self {
-        Self { bytes: Some(bytes), ..self.clone() }
+    pub fn for_all_of(disks: &[Self], total: u64) -> Vec<Self> {
+        let divide = |disk: &Self| {
+            let elsewhere = || {
+                let others = disks.iter().filter(|other| other.device != disk.device);
+                others.flat_map(|other| &other.parts).filter(|part| part.is_tablespace())
+            };
+            let told: u64 = elsewhere().filter(|part| part.is_told).filter_map(|part| part.bytes).sum();
+            let known: Option<u64> = elsewhere().map(|part| part.bytes).sum();
+            let rest = |elsewhere| total.saturating_sub(elsewhere);
+            let is_open = disk.parts.iter().any(|part| part.is_tablespace() && !part.is_told);
+            let holds_data = disk.holds_data();
+            let bytes = if holds_data { known.map(rest) } else { disk.bytes };
+            let most = if holds_data || is_open { rest(told) } else { bytes.unwrap_or_default() };
+            let is_guessed = if holds_data { elsewhere().any(|part| !part.is_told) } else { is_open };
+            Self { bytes, most, is_guessed, ..disk.clone() }
+        };
+        disks.iter().map(divide).collect()
     }
 
-    /// The refusal, in numbers.
+    /// What the old data takes there.
+    fn old_data(&self, data: &Path) -> u64 {
+        let links = outside::links(data);
+        let elsewhere = links.iter().map(|link| (link.location.as_path(), outside::size_of(link)));
+        let all = std::iter::once((data, size(data))).chain(elsewhere);
+        let is_here = |folder: &Path| std::fs::metadata(folder).is_ok_and(|found| found.dev() == self.device);
+        all.filter(|(folder, _)| is_here(folder)).map(|(_, bytes)| bytes).sum()
+    }
+
+    fn holds_data(&self) -> bool {
+        self.parts.iter().any(|part| part.what == What::DataDirectory)
+    }
+
+    /// Whether nothing but the write-ahead log goes there.
     #[must_use]
-    pub fn too_small(&self, cluster: &Cluster) -> Failure {
-        Failure::refused(format!(
-            "the copy needs {} and the WAL that is written meanwhile, and {} are free beside {}",
-            megabytes(self.bytes.unwrap_or_default()),
-            megabytes(self.free),
-            self.folder.display()
-        ))
-        .because(match self.space {
-            Space::Keep => "the old directory is kept until the new one streams, so both must fit",
-            Space::Replace => "the old data is counted as free already",
-        })
-        .hint(self.way_out(cluster))
+    pub fn holds_only_wal(&self) -> bool {
+        self.parts.iter().all(|part| part.what == What::Wal)
     }
 
-    fn way_out(&self, cluster: &Cluster) -> String {
-        let option = cluster.option();
-        let folder = shell_word(self.folder.as_os_str());
-        let look = format!("df -h {folder}; and what may be removed there: pg-basebackup-swap status {option}");
-        match self.space {
-            Space::Replace => look,
-            Space::Keep => format!(
-                "{look}; or, with no way back and nobody served while the copy is fetched: pg-basebackup-swap run {option} \
-                 --force --space replace"
-            ),
-        }
+    /// What lies there of a copy on its way, whose data directory's part is `partial`.
+    pub fn filled(&self, partial: &Path) -> u64 {
+        let folder = |part: &Part| if part.what == What::DataDirectory { size(partial) } else { size(&part.folder) };
+        self.parts.iter().map(folder).sum()
     }
 
     /// Whether what is known to come does not fit.
@@ -233,6 +191,12 @@ impl Disk {
     pub fn is_too_small(&self) -> bool {
         self.bytes.is_some_and(|bytes| bytes > self.free)
     }
+}
+
+/// How many tablespaces are known to go somewhere.
+#[must_use]
+pub fn tablespaces(parts: &[Part]) -> usize {
+    parts.iter().filter(|part| part.is_tablespace()).count()
 }
 
 /// The folder itself, or the nearest one above that is there.
@@ -257,19 +221,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_data_directorys_part_is_known_only_where_every_tablespaces_is() {
-        let tablespace = |bytes| Tablespace { oid: "16384".into(), location: "/ts".into(), bytes };
-        let size = |bytes| Size { teller: Teller::Primary, total: 100, tablespaces: vec![tablespace(bytes)] };
-        assert_eq!((size(Some(30)).data(), size(None).data()), (Some(70), None));
+    fn parts_on_one_file_system_are_added_up_and_the_write_ahead_log_is_told_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = |name: &str, what, bytes| Part { what, folder: folder.path().join(name), bytes, is_told: true };
+        let tablespace = |name: &str, bytes| part(name, What::Tablespace(name.into()), bytes);
+        let parts = [tablespace("a", Some(3)), tablespace("b/c", None), tablespace("d", Some(4))];
+        let disks = Disk::all(&[&parts[..], &[part("wal", What::Wal, Some(32))]].concat(), Space::Keep).unwrap();
+        assert_eq!((disks.len(), disks[0].bytes, disks[0].folder.as_path()), (1, Some(7), folder.path()));
+        assert!(!disks[0].is_too_small() && disks[0].holds_all);
+        assert!(Disk { bytes: Some(1), free: 0, ..disks[0].clone() }.is_too_small());
+        let wal = Disk::all(&[part("wal", What::Wal, Some(32))], Space::Keep).unwrap();
+        assert_eq!(wal[0].bytes, Some(32));
     }
 
     #[test]
-    fn parts_on_one_file_system_are_added_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let part = |name: &str, bytes| Part { what: What::Wal, folder: folder.path().join(name), bytes };
-        let disks = Disk::all(&[part("a", Some(3)), part("b/c", None), part("d", Some(4))], Space::Keep).unwrap();
-        assert_eq!((disks.len(), disks[0].bytes, disks[0].folder.as_path()), (1, Some(7), folder.path()));
-        assert!(!disks[0].is_too_small());
-        assert!(Disk { bytes: Some(1), free: 0, ..disks[0].clone() }.is_too_small());
+    fn what_is_not_elsewhere_goes_where_the_data_directory_goes() {
+        let disk = |device, what, bytes, is_told| Disk {
+            folder: "/".into(),
+            bytes,
+            free: 0,
+            most: u64::MAX,
+            is_guessed: false,
+            parts: vec![Part { what, folder: "/".into(), bytes, is_told }],
+            holds_all: false,
+            has_wal: false,
+            device,
+            space: Space::Replace,
+        };
+        let divided = |bytes, is_told| {
+            let tablespace = What::Tablespace("/ts".into());
+            let wal = disk(3, What::Wal, Some(32), false);
+            let disks = [disk(1, What::DataDirectory, None, false), disk(2, tablespace, bytes, is_told), wal];
+            Disk::for_all_of(&disks, 100).iter().map(|disk| (disk.bytes, disk.most)).collect::<Vec<_>>()
+        };
+        assert_eq!(divided(Some(30), true), [(Some(70), 70), (Some(30), 30), (Some(32), 32)]);
+        // The old standby's is a guess: all of it may come to either.
+        assert_eq!(divided(Some(30), false), [(Some(70), 100), (Some(30), 100), (Some(32), 32)]);
+        assert_eq!(divided(None, false), [(None, 100), (None, 100), (Some(32), 32)]);
     }
 }

@@ -109,6 +109,19 @@ impl Source {
         Walsender::new(self.target.clone())
     }
 
+    /// How large a segment of its write-ahead log is; `None` where it doesn't say.
+    #[must_use]
+    pub fn wal_segment(&self) -> Option<u64> {
+        let said = self.walsender().and_then(|walsender| walsender.show(&["wal_segment_size"])).ok()?;
+        let (number, unit) = said.first()?.split_at_checked(said.first()?.len().checked_sub(2)?)?;
+        let unit = match unit {
+            "MB" => 1 << 20,
+            "GB" => 1 << 30,
+            _ => return None,
+        };
+        Some(number.parse::<u64>().ok()? * unit)
+    }
+
     /// The primary's system identifier.
     #[must_use]
     pub fn system_identifier(&self) -> &str {

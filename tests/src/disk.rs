@@ -1,6 +1,7 @@
-//! A disk that is too small, for root to mount.
+//! A disk that is too small, for root to mount: a file system in a file where the machine has loop devices, else one in
+//! memory.
 //!
-//! What must always hold: it is unmounted at the end, however a test ends.
+//! What must always hold: it is unmounted at the end, however a test ends; what a killed test left goes with its sandbox.
 
 use crate::account::is_root;
 use crate::sandbox::{Sandbox, end_processes_in};
@@ -8,8 +9,8 @@ use crate::skipped::skip;
 use nix::sys::statvfs::statvfs;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A mounted file system that holds so much and no more.
 #[derive(Debug)]
@@ -20,15 +21,18 @@ pub struct SmallDisk {
 
 impl SmallDisk {
     /// Mounts one in the sandbox, under the name `disk`; where that can't be done, says so.
-    pub fn mount(sandbox: &Sandbox, size: &str) -> Option<Self> {
+    pub fn mount(sandbox: &Sandbox, megabytes: u64) -> Option<Self> {
+        Self::named(sandbox, "disk", megabytes)
+    }
+
+    /// The same under another name.
+    pub fn named(sandbox: &Sandbox, name: &str, megabytes: u64) -> Option<Self> {
         if !is_root() {
             skip("only root can mount a small disk");
             return None;
         }
-        let folder = sandbox.folder("disk");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&folder);
-        if !mount.status().is_ok_and(|end| end.success()) {
+        let folder = sandbox.folder(name);
+        if !from_a_file(&folder, megabytes) && !in_memory(&folder, megabytes) {
             skip("a small disk can't be mounted here");
             return None;
         }
@@ -65,6 +69,40 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Once it is gone, nobody sees any more that they work in it.
         end_processes_in(&self.folder);
-        let _ = Command::new("umount").arg("--lazy").arg(&self.folder).status();
+        unmount(&self.folder);
     }
+}
+
+/// Unmounts what a killed test left mounted in its sandbox.
+pub(crate) fn unmount_below(sandbox: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    places.map(Path::new).filter(|place| place.starts_with(sandbox)).for_each(unmount);
+}
+
+/// With its loop device, where it has one.
+fn unmount(folder: &Path) {
+    let _ = Command::new("umount").arg("--lazy").arg(folder).status();
+}
+
+/// Without a journal and without what only root may fill: all of it is room.
+fn from_a_file(folder: &Path, megabytes: u64) -> bool {
+    let image = folder.with_extension("image");
+    // What the file system takes for itself comes on top.
+    let made = File::create(&image).and_then(|file| file.set_len((megabytes + megabytes / 10 + 2) << 20));
+    let made = made.is_ok()
+        && succeeds(Command::new("mkfs.ext4").args(["-q", "-m", "0", "-O", "^has_journal"]).arg(&image))
+        && succeeds(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(folder));
+    if made {
+        std::fs::remove_dir(folder.join("lost+found")).expect("make it an empty folder");
+    }
+    made
+}
+
+fn in_memory(folder: &Path, megabytes: u64) -> bool {
+    succeeds(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(folder))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stderr(Stdio::null()).status().is_ok_and(|end| end.success())
 }

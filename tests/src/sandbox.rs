@@ -6,6 +6,7 @@
 use crate::account::{Account, is_root};
 use crate::cluster::ClusterBuilder;
 use crate::command::ToolCommand;
+use crate::disk;
 use crate::ground::{self, Ground};
 use crate::ports::{self, Port};
 use crate::servers::Server;
@@ -167,6 +168,7 @@ pub fn sweep() {
         });
         if ours && !Path::new("/proc").join(pid.to_string()).exists() {
             end_processes_in(&entry.path());
+            disk::unmount_below(&entry.path());
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

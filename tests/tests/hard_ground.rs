@@ -258,7 +258,7 @@ fn a_server_that_does_not_stop_in_time_is_told_with_the_way_out(sandbox: &Sandbo
 }
 
 fn a_full_disk_leaves_nothing_and_tells_both_numbers(sandbox: &Sandbox) {
-    let Some(disk) = SmallDisk::mount(sandbox, "160m") else { return };
+    let Some(disk) = SmallDisk::mount(sandbox, 160) else { return };
     let pair = pair_in(sandbox, "disk/standby");
     disk.fill(3_000_000);
     let refused = pair.swap("run").arg("--force").run().expect_code(3).expect_error("MB are free");

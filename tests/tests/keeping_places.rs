@@ -192,7 +192,7 @@ fn a_write_ahead_log_in_a_folder_of_roots_keeps_its_place(sandbox: &Sandbox) {
 }
 
 fn a_write_ahead_log_that_can_not_move_is_refused_with_the_way_out(sandbox: &Sandbox) {
-    let Some(disk) = SmallDisk::mount(sandbox, "200m") else { return };
+    let Some(disk) = SmallDisk::mount(sandbox, 200) else { return };
     let pair = pair(sandbox);
     pair.swap("run").args(["--force", "--waldir"]).arg(&disk.folder).run().success();
     let started = pair.standby.started();

@@ -21,6 +21,7 @@ on_the_machines_own!(
     a_disk_that_fails_at_a_sync_or_a_rename_leaves_nothing,
     a_disk_that_is_full_at_a_write_leaves_nothing,
     a_disk_that_fills_up_meanwhile_leaves_nothing_and_tells_both_numbers,
+    a_disk_for_the_write_ahead_log_that_fills_up_meanwhile_is_named,
     a_network_that_stalls_and_heals_loses_nothing,
     a_network_that_breaks_fails_the_copy_and_leaves_nothing,
     a_network_that_is_gone_after_the_exchange_brings_the_old_directory_back,
@@ -107,7 +108,7 @@ fn size(fetched: &Outcome) -> u64 {
 }
 
 fn a_disk_that_fills_up_meanwhile_leaves_nothing_and_tells_both_numbers(sandbox: &Sandbox) {
-    let Some(disk) = SmallDisk::mount(sandbox, "400m") else { return };
+    let Some(disk) = SmallDisk::mount(sandbox, 400) else { return };
     let scene = scene(pair_in(sandbox, "disk/standby"));
     let size = size(&scene.pair.swap("fetch").arg("--force").run().success());
     std::fs::remove_dir_all(scene.pair.beside("incoming").remove(0)).expect("remove");
@@ -131,6 +132,26 @@ fn a_disk_that_fills_up_meanwhile_leaves_nothing_and_tells_both_numbers(sandbox:
         scene.no_copy_is_there();
     }
     scene.a_copy_comes_in();
+}
+
+fn a_disk_for_the_write_ahead_log_that_fills_up_meanwhile_is_named(sandbox: &Sandbox) {
+    let Some(disk) = SmallDisk::named(sandbox, "logs", 50) else { return };
+    let scene = scene(pair(sandbox));
+    let wal = disk.folder.join("wal");
+    let running = scene.under_way("fetch", &["--waldir", &wal.display().to_string()]);
+    disk.fill(0);
+    for _ in 0..2 {
+        scene.pair.primary.sql("CREATE TABLE IF NOT EXISTS written AS SELECT 1; SELECT pg_switch_wal()");
+    }
+    scene.proxy.heal();
+    let failed =
+        running.end().expect_code(3).expect_error("the copy needs 33 MB for the write-ahead log, and 16 MB are free");
+    let failed = failed.expect_hint(&format!("df -h {}; ", disk.folder.display()));
+    assert!(failed.hint().ends_with("; or name another place: --waldir DIRECTORY"), "{failed}");
+    disk.empty();
+    scene.nothing_is_left(&failed);
+    scene.no_copy_is_there();
+    assert!(!wal.exists(), "{failed}");
 }
 
 /// Both numbers, to a few megabytes: the write-ahead log is told in words.

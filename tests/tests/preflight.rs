@@ -13,6 +13,7 @@ on_the_machines_own!(
     no_free_replication_slot_is_found_before_anything_is_copied,
     a_standby_that_is_ahead_of_the_primary_is_not_replaced,
     a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask,
+    a_disk_for_the_write_ahead_log_alone_has_to_hold_two_segments,
     an_old_copys_folders_do_not_stand_in_the_way_and_the_old_servers_do,
 );
 
@@ -143,7 +144,7 @@ fn a_standby_that_is_ahead_of_the_primary_is_not_replaced(sandbox: &Sandbox) {
 }
 
 fn a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask(sandbox: &Sandbox) {
-    let Some(_disk) = SmallDisk::mount(sandbox, "130m") else { return };
+    let Some(_disk) = SmallDisk::mount(sandbox, 130) else { return };
     let pair = pair_in(sandbox, "disk/standby");
     pair.standby.tool("stop").run().success();
     pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 100000) AS n");
@@ -154,6 +155,20 @@ fn a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask(sandbox: 
     assert_eq!(refused.document["copy"]["told_by"], "primary", "{refused}");
     assert_eq!(finding(&refused, "space")["ok"], false, "{refused}");
     assert!(pair.beside("partial").is_empty());
+}
+
+fn a_disk_for_the_write_ahead_log_alone_has_to_hold_two_segments(sandbox: &Sandbox) {
+    let Some(disk) = SmallDisk::named(sandbox, "logs", 12) else { return };
+    let pair = pair(sandbox);
+    let fetch = || pair.swap("fetch").args(["--force", "--waldir"]).arg(disk.folder.join("wal"));
+    for options in [&["--check"][..], &[]] {
+        let refused = fetch().args(options).run().expect_code(3);
+        let refused = refused.expect_error("the copy needs 33 MB for the write-ahead log, and 1");
+        let refused = refused.expect_error(&format!("MB are free beside {}", disk.folder.display()));
+        assert!(refused.hint().ends_with("--waldir DIRECTORY"), "{refused}");
+        assert_eq!(finding(&refused, "space")["ok"], true, "the data directory's: {refused}");
+        assert!(pair.beside("partial").is_empty() && pair.beside("incoming").is_empty());
+    }
 }
 
 fn an_old_copys_folders_do_not_stand_in_the_way_and_the_old_servers_do(sandbox: &Sandbox) {

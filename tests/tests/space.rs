@@ -17,6 +17,8 @@ on_each_major!(
 on_the_machines_own!(
     a_disk_for_one_copy_is_refused_with_both_numbers_and_the_way_out,
     what_would_not_fit_either_way_is_known_before_anything_is_given_up,
+    what_is_free_elsewhere_is_no_room_for_the_data_directory,
+    old_data_is_not_given_up_where_a_tablespaces_size_is_not_known,
     what_is_only_announced_is_taken_back,
     a_copy_that_does_not_stream_stays_for_there_is_no_way_back,
     what_lies_elsewhere_keeps_its_place_also_where_it_is_emptied,
@@ -183,7 +185,7 @@ fn a_check_tells_the_outage_and_touches_nothing(sandbox: &Sandbox) {
 }
 
 fn a_disk_for_one_copy_is_refused_with_both_numbers_and_the_way_out(sandbox: &Sandbox) {
-    let Some(_disk) = SmallDisk::mount(sandbox, "150m") else { return };
+    let Some(_disk) = SmallDisk::mount(sandbox, 150) else { return };
     let pair = pair_in(sandbox, "disk/standby");
     pair.swap("commit").run().success();
     pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 20000) AS n");
@@ -197,7 +199,7 @@ fn a_disk_for_one_copy_is_refused_with_both_numbers_and_the_way_out(sandbox: &Sa
 }
 
 fn what_would_not_fit_either_way_is_known_before_anything_is_given_up(sandbox: &Sandbox) {
-    let Some(_disk) = SmallDisk::mount(sandbox, "150m") else { return };
+    let Some(_disk) = SmallDisk::mount(sandbox, 150) else { return };
     let pair = pair_in(sandbox, "disk/standby");
     pair.swap("commit").run().success();
     pair.standby.tool("stop").run().success();
@@ -206,6 +208,68 @@ fn what_would_not_fit_either_way_is_known_before_anything_is_given_up(sandbox: &
     let refused = replace(&pair).run().expect_code(3).expect_error("the old data is counted as free already");
     assert_eq!(beside(&pair), [] as [PathBuf; 0], "{refused}");
     assert!(pair.standby.data.join("global/pg_control").exists() && pair.standby.data.join("base/1").exists());
+}
+
+/// A pair whose standby has its data directory alone on a small disk, and a tablespace with so many rows elsewhere.
+fn on_two_disks(sandbox: &Sandbox, rows: u32) -> (Pair<'_>, PathBuf) {
+    let pair = pair_in(sandbox, "disk/standby");
+    let (there, here) = (sandbox.folder("there"), sandbox.path().join("here"));
+    // A standby on the primary's host would make it in the very folder.
+    pair.standby.tool("stop").run().success();
+    pair.primary.sql(&format!("CREATE TABLESPACE fast LOCATION '{}'", there.display()));
+    pair.primary.sql(&format!(
+        "CREATE TABLE apart TABLESPACE fast AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, {rows}) AS n"
+    ));
+    let mapping = format!("{}={}", there.display(), here.display());
+    pair.swap("run").args(["--force", "-T", &mapping]).run().success();
+    pair.standby.tool("start").run().success();
+    pair.swap("commit").run().success();
+    (pair, here)
+}
+
+fn has_its_data(pair: &Pair<'_>) -> bool {
+    pair.standby.data.join("global/pg_control").exists() && pair.standby.data.join("base/1").exists()
+}
+
+fn what_is_free_elsewhere_is_no_room_for_the_data_directory(sandbox: &Sandbox) {
+    let Some(disk) = SmallDisk::mount(sandbox, 200) else { return };
+    let (pair, _) = on_two_disks(sandbox, 10);
+    pair.standby.tool("stop").run().success();
+    pair.primary.sql("CREATE TABLE large AS SELECT n, repeat('x', 1000) AS x FROM generate_series(1, 250000) AS n");
+    for policy in ["keep", "replace"] {
+        let refused = pair.swap("run").args(["--force", "--space", policy]).run().expect_code(3);
+        let refused = refused.expect_error("MB for the data directory and the WAL that is written meanwhile");
+        let refused = refused.expect_error(&format!("MB are free beside {}", disk.folder.display()));
+        // It would not help.
+        assert!(!refused.hint().contains("--space replace"), "{refused}");
+        assert!(refused.hint().contains("pg-role ensure replicator --member-of pg_monitor"), "{refused}");
+        assert_eq!(beside(&pair), [] as [PathBuf; 0], "{refused}");
+        assert!(has_its_data(&pair), "{refused}");
+    }
+}
+
+fn old_data_is_not_given_up_where_a_tablespaces_size_is_not_known(sandbox: &Sandbox) {
+    let Some(_disk) = SmallDisk::mount(sandbox, 150) else { return };
+    let (pair, here) = on_two_disks(sandbox, 150_000);
+    let started = pair.standby.started();
+    let refused = replace(&pair).run().expect_code(3).expect_error("it is not known whether the copy will fit");
+    let refused = refused.expect_error("may come for the data directory").expect_error("disk");
+    assert!(has_its_data(&pair) && pair.standby.started() == started, "{refused}");
+    assert_eq!(beside(&pair), [] as [PathBuf; 0], "{refused}");
+    // What the hint says.
+    let hint =
+        ["pg-role ensure replicator --member-of pg_monitor", "--database postgres", "pg-pass set --dbname postgres"];
+    hint.into_iter().fold(refused, |refused, words| refused.expect_hint(words));
+    pair.primary.other_tool("pg-role", "ensure").args(["replicator", "--member-of", "pg_monitor"]).run().success();
+    std::fs::write(&pair.passfile, "*:*:*:replicator:swordfish\n").expect("write");
+    let checked = replace(&pair).arg("--check").run().success();
+    let disks = checked.document["copy"]["disks"].as_array().unwrap_or_else(|| panic!("no disks\n{checked}"));
+    assert!(disks.len() == 2 && disks[0]["bytes"].as_u64() < disks[1]["bytes"].as_u64(), "{checked}");
+    replace(&pair).run().success().expect_changed(true);
+    pair.streams();
+    assert_eq!(pair.standby.sql("SELECT count(*) FROM apart"), "150000");
+    let location = "SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'fast'";
+    assert_eq!(pair.standby.sql(location), here.display().to_string());
 }
 
 fn the_configuration_is_the_standbys_or_by_word_the_primarys(sandbox: &Sandbox) {

@@ -201,6 +201,17 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
             "preflight::a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask",
         ],
     ),
+    (
+        "a disk for the WAL alone that can't hold two segments",
+        &[
+            "preflight::a_disk_for_the_write_ahead_log_alone_has_to_hold_two_segments",
+            "mid_copy::a_disk_for_the_write_ahead_log_that_fills_up_meanwhile_is_named",
+        ],
+    ),
+    (
+        "tablespaces elsewhere whose sizes nobody tells, with `--space replace`",
+        &["space::old_data_is_not_given_up_where_a_tablespaces_size_is_not_known"],
+    ),
     ("old directories that are kept, with `--space replace`", &["space::old_data_is_given_up_for_a_copy_that_streams"]),
     (
         "a directory whose data was given up, and no copy yet",
