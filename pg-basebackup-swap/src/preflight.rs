@@ -20,7 +20,7 @@ use crate::source::Source;
 use crate::verify::{self, Plan};
 use pg_runbook::cluster::State;
 use pg_runbook::lock::Lock;
-use pg_runbook::{Cluster, Failure, GivenUp, Run, signals};
+use pg_runbook::{Cluster, Failure, GivenUp, Run, service, signals};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -94,6 +94,8 @@ fn of_the_cluster(run: &mut Run, findings: &mut Findings, cluster: &Cluster, pla
             _ => "runs, and serves until the exchange",
         },
     );
+    let could_start = service::look_whether_it_could_start(cluster);
+    findings.found("start", could_start.map(|()| "the server can be started on the copy"));
     match expected_outage(cluster, places, situation.space) {
         Ok((detail, fact)) => {
             run.fact("outage", &fact);

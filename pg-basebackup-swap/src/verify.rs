@@ -71,12 +71,34 @@ pub fn verify(run: &mut Run, major: u32, copy: &Path, wanted: Verification) -> R
     let only_sizes = wanted == Verification::Sizes;
     let invocation = Invocation::new(program).arg("--quiet");
     let invocation = if only_sizes { invocation.arg("--skip-checksums") } else { invocation };
-    invocation.arg(copy).run().map_err(|failure| {
-        failure
-            .while_doing("the copy is not what the primary's manifest says; it was not installed")
-            .hint("fetch it again; where it happens twice, look at this host's memory and disk: dmesg")
-    })?;
+    let invocation = invocation.arg(copy);
+    let compared = invocation.outcome()?;
+    if !compared.status.success() {
+        let failure = invocation.failure(&compared);
+        return Err(if differs(&compared.stderr) {
+            failure
+                .while_doing("the copy is not what the primary's manifest says; it was not installed")
+                .hint("fetch it again; where it happens twice, look at this host's memory and disk: dmesg")
+        } else {
+            failure
+                .while_doing("the copy could not be compared with the primary's manifest; it was not installed")
+                .hint("mend what pg_verifybackup says; or leave it out: --verify none")
+        });
+    }
     Ok(Verified { how: Some(if only_sizes { How::Sizes } else { How::Full }), seconds: Some(rounded(begun)) })
+}
+
+/// Whether `pg_verifybackup` found a difference (`pg_verifybackup.c`), and did not only fail at its work.
+fn differs(said: &str) -> bool {
+    let words = [
+        "is present on disk but not in the manifest",
+        "is present in the manifest but not on disk",
+        " on disk but size ",
+        "checksum",
+        " bytes, but read ",
+        "manifest system identifier",
+    ];
+    words.iter().any(|words| said.contains(words))
 }
 
 impl Verified {

@@ -13,6 +13,7 @@ on_the_machines_own!(
     no_free_replication_slot_is_found_before_anything_is_copied,
     a_standby_that_is_ahead_of_the_primary_is_not_replaced,
     a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask,
+    a_server_that_could_not_be_started_again_is_known_before_anything_is_copied,
     a_disk_for_the_write_ahead_log_alone_has_to_hold_two_segments,
     an_old_copys_folders_do_not_stand_in_the_way_and_the_old_servers_do,
 );
@@ -47,6 +48,7 @@ fn check_tells_every_finding_and_touches_nothing(sandbox: &Sandbox) {
             "walsenders",
             "old data",
             "server",
+            "start",
             "recovery",
             "another run",
             "leftovers",
@@ -155,6 +157,29 @@ fn a_disk_that_is_too_small_is_known_beforehand_where_the_role_may_ask(sandbox: 
     assert_eq!(refused.document["copy"]["told_by"], "primary", "{refused}");
     assert_eq!(finding(&refused, "space")["ok"], false, "{refused}");
     assert!(pair.beside("partial").is_empty());
+}
+
+fn a_server_that_could_not_be_started_again_is_known_before_anything_is_copied(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    let (data, odd) = (&pair.standby.data, sandbox.path().join("a\"b"));
+    pair.standby.tool("stop").run().success();
+    std::fs::rename(data, &odd).expect("rename");
+    // As somebody starts it by hand, past pg_ctl and its shell.
+    let mut server = sandbox.account.command(&sandbox.server.bin.join("postgres"));
+    let mut server = server.arg("-D").arg(&odd).stderr(std::process::Stdio::null()).spawn().expect("a server");
+    wait_for("the server to write its file", Duration::from_secs(30), || odd.join("postmaster.pid").exists());
+    let is_there = || (odd.join("global/pg_control").exists(), odd.with_file_name("a\"b.log").exists());
+    for options in [&["--check"][..], &[], &["--space", "replace"]] {
+        let run = sandbox.tool("pg-basebackup-swap").args(["run", "--force", "--input", "-", "--passfile"]);
+        let refused = run.arg(&pair.passfile).arg("-D").arg(&odd).args(options).after(&pair.advertised).run();
+        let refused = refused.expect_code(3).expect_error("could not be started again once it is stopped");
+        assert_eq!(finding(&refused, "start")["ok"], false, "{refused}");
+        assert_eq!(is_there(), (true, false), "{refused}");
+        assert_eq!(server.try_wait().expect("look"), None, "{refused}");
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.id().cast_signed()), nix::sys::signal::Signal::SIGQUIT)
+        .expect("end the server");
+    server.wait().expect("the end of the server");
 }
 
 fn a_disk_for_the_write_ahead_log_alone_has_to_hold_two_segments(sandbox: &Sandbox) {

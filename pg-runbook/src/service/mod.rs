@@ -16,7 +16,7 @@ use crate::cluster::{Cluster, State, plain, programs};
 use crate::failure::{Attempt, Failure};
 use crate::invocation::{Invocation, shell_word, system_program};
 use crate::server::Server;
-use crate::signals;
+use crate::{owner, signals};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -334,31 +334,54 @@ fn pg_ctl(
     invocation.run()
 }
 
-/// Looks, while the server still runs, whether it could be started again: its program, and where its messages go.
+/// Looks whether a server could be started once it is stopped: its program, and where its messages go. Nothing is made.
+pub fn look_whether_it_could_start(cluster: &Cluster) -> Result<(), Failure> {
+    could_start(cluster, |data_directory| {
+        let log = path_of_startup_log(data_directory)?;
+        if log.exists() && !owner::may_write(&log) {
+            let failure = Failure::refused(format!("{} may not write to {}", cluster.owner, log.display()));
+            return Err(with_way_to_write(failure, &log));
+        }
+        Ok(log)
+    })
+}
+
+/// The same while the server still runs; and the file for its messages is made.
 pub fn refuse_what_could_not_start(cluster: &Cluster) -> Result<(), Failure> {
+    could_start(cluster, startup_log)
+}
+
+fn could_start(cluster: &Cluster, log: impl FnOnce(&Path) -> Result<PathBuf, Failure>) -> Result<(), Failure> {
     if Manager::of(cluster)? != Manager::PgCtl {
         return Ok(());
     }
-    let ready = programs::server(cluster.major, "pg_ctl").and_then(|_| startup_log(&cluster.data_directory));
+    let ready = programs::server(cluster.major, "pg_ctl").and_then(|_| log(&cluster.data_directory));
     ready.map(drop).map_err(|failure| {
-        let failure = failure.while_doing(format!("{} could not be started again once it is stopped", cluster.title()));
+        let when = if cluster.has_process() { " again once it is stopped" } else { "" };
+        let failure = failure.while_doing(format!("{} could not be started{when}", cluster.title()));
         Failure { code: crate::Code::Refused, ..failure }
     })
 }
 
 /// Beside the data directory, made here so that it is for the owner's eyes only.
 fn startup_log(data_directory: &Path) -> Result<PathBuf, Failure> {
-    let path = plain::log_file(data_directory);
+    let path = path_of_startup_log(data_directory)?;
+    crate::durable_file::append_to(&path, 0o600).map_err(|failure| with_way_to_write(failure, &path))?;
+    Ok(path)
+}
+
+fn path_of_startup_log(data_directory: &Path) -> Result<PathBuf, Failure> {
     if let Some(odd) = data_directory.to_string_lossy().chars().find(|letter| "\"$`\\".contains(*letter)) {
         return Err(Failure::refused(format!("pg_ctl can't start a server in {}", data_directory.display()))
             .because(format!("it hands the path to a shell, where {odd} has a meaning"))
             .hint("with the server stopped, rename the folder"));
     }
-    crate::durable_file::append_to(&path, 0o600).map_err(|failure| {
-        let word = shell_word(path.as_os_str());
-        failure.hint(format!("the server's owner has to write there, as root: touch {word} && chown USER {word}"))
-    })?;
-    Ok(path)
+    Ok(plain::log_file(data_directory))
+}
+
+fn with_way_to_write(failure: Failure, log: &Path) -> Failure {
+    let word = shell_word(log.as_os_str());
+    failure.hint(format!("the server's owner has to write there, as root: touch {word} && chown USER {word}"))
 }
 
 fn signal(process: &Process, signal: Signal) -> Result<(), Failure> {

@@ -212,6 +212,10 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         "tablespaces elsewhere whose sizes nobody tells, with `--space replace`",
         &["space::old_data_is_not_given_up_where_a_tablespaces_size_is_not_known"],
     ),
+    (
+        "a server that `pg_ctl` could not start again",
+        &["preflight::a_server_that_could_not_be_started_again_is_known_before_anything_is_copied"],
+    ),
     ("old directories that are kept, with `--space replace`", &["space::old_data_is_given_up_for_a_copy_that_streams"]),
     (
         "a directory whose data was given up, and no copy yet",
