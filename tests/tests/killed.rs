@@ -219,7 +219,7 @@ fn a_disk_that_fails_at_a_sync_or_a_rename_leaves_one_state_whole(sandbox: &Sand
     }
     let scene = scene(sandbox);
     let calls = calls_of_a_swap(&scene);
-    let wanted = |call: &Call| call.name == "fsync" || call.name.starts_with("rename");
+    let wanted = |call: &Call| matches!(call.name.as_str(), "fsync" | "syncfs") || call.name.starts_with("rename");
     let failing: Vec<Call> = calls.into_iter().filter(wanted).collect();
     scene.swap_hindered(&failing, "error=EIO", &[]);
 }

@@ -14,7 +14,7 @@ use scene::{PATIENCE, Scene, look, scene};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tests::{Call, Outcome, Sandbox, SmallDisk, has_strace, on_the_machines_own, pair, pair_in, wait_for};
+use tests::{Call, Outcome, Running, Sandbox, SmallDisk, has_strace, on_the_machines_own, pair, pair_in, wait_for};
 
 on_the_machines_own!(
     a_fetch_killed_at_any_call_leaves_nothing_to_the_next_one,
@@ -26,6 +26,7 @@ on_the_machines_own!(
     a_network_that_breaks_fails_the_copy_and_leaves_nothing,
     a_network_that_is_gone_after_the_exchange_brings_the_old_directory_back,
     a_primary_that_restarts_fails_the_copy_and_leaves_nothing,
+    a_primary_that_is_killed_fails_the_copy_and_leaves_nothing,
     a_password_that_is_changed_meanwhile_does_not_touch_the_copy_under_way,
     a_standby_that_dies_meanwhile_gets_its_copy_all_the_same,
     two_runs_at_once_are_one_after_the_other,
@@ -87,9 +88,18 @@ fn a_disk_that_fails_at_a_sync_or_a_rename_leaves_nothing(sandbox: &Sandbox) {
     }
     let scene = scene(pair(sandbox));
     let mut calls = calls_of_a_fetch(&scene);
-    calls.retain(|call| call.name == "fsync" || call.name.starts_with("rename"));
-    assert!(calls.len() > 5, "{calls:?}");
-    hindered(&scene, &some(&calls, 8), "error=EIO", &|told| scene.nothing_is_left(&told));
+    calls.retain(|call| matches!(call.name.as_str(), "fsync" | "syncfs") || call.name.starts_with("rename"));
+    // The one by which the copy itself is synced is among them, whichever the others are.
+    let (whole, others): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.name == "syncfs");
+    assert!(others.len() > 5 && !whole.is_empty(), "{whole:?} {others:?}");
+    let calls = [whole, some(&others, 8)].concat();
+    hindered(&scene, &calls, "error=EIO", &|told| {
+        scene.nothing_is_left(&told);
+        assert!(
+            !told.contains("syncfs") || scene.pair.beside("incoming").is_empty(),
+            "it is taken for complete\n{told}"
+        );
+    });
 }
 
 fn a_disk_that_is_full_at_a_write_leaves_nothing(sandbox: &Sandbox) {
@@ -232,13 +242,34 @@ fn a_network_that_is_gone_after_the_exchange_brings_the_old_directory_back(sandb
     pair.streams();
 }
 
-fn a_primary_that_restarts_fails_the_copy_and_leaves_nothing(sandbox: &Sandbox) {
-    let scene = scene(pair(sandbox));
-    // Slow, and not stalled: the primary is to have the chance to say why.
+/// Not stalled: the primary is to have the chance to say why it goes.
+fn slowly(scene: &Scene<'_>) -> Running {
     let running = scene.pair.swap("fetch").args(["--force", "--max-rate", "1M"]).start();
     wait_for("files to arrive", PATIENCE, || {
         scene.pair.beside("partial").iter().any(|folder| folder.join("base").exists())
     });
+    running
+}
+
+fn a_primary_that_is_killed_fails_the_copy_and_leaves_nothing(sandbox: &Sandbox) {
+    let scene = scene(pair(sandbox));
+    let running = slowly(&scene);
+    let pid = scene.pair.primary.pid().expect("a server");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("kill the server");
+    let failed = running.end().expect_code(1).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
+    let failed = failed.expect_hint("pg_isready");
+    // Its socket's lock names the number for as long as the kernel does; its children end by themselves.
+    wait_for("the server to be gone", PATIENCE, || !Path::new("/proc").join(pid.to_string()).exists());
+    scene.pair.primary.tool("start").run().success();
+    scene.nothing_is_left(&failed);
+    scene.no_copy_is_there();
+    scene.a_copy_comes(&failed);
+    scene.a_copy_comes_in();
+}
+
+fn a_primary_that_restarts_fails_the_copy_and_leaves_nothing(sandbox: &Sandbox) {
+    let scene = scene(pair(sandbox));
+    let running = slowly(&scene);
     scene.pair.primary.tool("restart").run().success();
     let failed = running.end().expect_code(1).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
     scene.nothing_is_left(&failed);
