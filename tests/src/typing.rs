@@ -4,8 +4,9 @@
 //! sequences aside.
 
 use crate::command::binary;
-use crate::terminal::terminal;
 use crate::sandbox::Sandbox;
+use crate::terminal::terminal;
+use nix::pty::Winsize;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;

@@ -26,7 +26,6 @@ pub use run::Run;
 use crate::document::{Document, Step};
 use crate::failure::{Code, Failure};
 use crate::{completion, invocation, signals};
-use clap::Parser;
 use clap::error::ErrorKind;
 use clap::{ColorChoice, Parser};
 use colour::Palette;
