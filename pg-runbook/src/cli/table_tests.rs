@@ -62,11 +62,11 @@ fn sentences_go_over_several_lines_where_there_are_120_columns() {
 #[test]
 fn the_least_column_goes_and_paths_lose_their_middle_where_there_are_80() {
     insta::assert_snapshot!(shown(&settings(), &screen(80)), @r"
-    NAME             VALUE  WHERE                           REMARKS
-    port              5432  /etc/…/main/postgresql.conf:64
-    max_connections    200  /etc/…/conf.d/memory.conf:3     overrides 100 in
-                                                            postgresql.conf:65;
-                                                            restart pending
+    NAME             VALUE  WHERE                        REMARKS
+    port              5432  /etc/…/postgresql.conf:64
+    max_connections    200  /etc/…/conf.d/memory.conf:3  overrides 100 in
+                                                         postgresql.conf:65; restart
+                                                         pending
     ");
 }
 
