@@ -14,7 +14,7 @@ use typed::parse;
 on_the_machines_own!(the_pipeline_across_two_hosts_ends_in_a_standby_that_streams);
 
 const README: &str = include_str!("../../README.md");
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     README,
     include_str!("../../docs/terminal.md"),
     include_str!("../../docs/jobs/README.md"),

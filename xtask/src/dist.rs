@@ -66,7 +66,7 @@ fn programs() -> Result<Zig, String> {
     Zig::get()
 }
 
-/// Seconds since 1970: $SOURCE_DATE_EPOCH, else of the last commit.
+/// Seconds since 1970: `$SOURCE_DATE_EPOCH`, else of the last commit.
 fn time_of_commit() -> Result<String, String> {
     if let Ok(time) = std::env::var("SOURCE_DATE_EPOCH") {
         return Ok(time);

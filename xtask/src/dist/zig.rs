@@ -3,10 +3,10 @@
 //! What must always hold: what is fetched is said first; nobody else's programs are run.
 
 use crate::servers::need;
+use ::tests::{fill, place, unpack_wheel};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tests::{fill, place, unpack_wheel};
 
 /// Debian 11's: what runs there runs on everything newer.
 pub const GLIBC: (u32, u32) = (2, 31);
