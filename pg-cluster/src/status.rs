@@ -131,7 +131,10 @@ fn ask(run: &mut Run, arguments: &StatusArguments, seen: &mut Seen) -> Result<()
 /// A standby that only replays an archive has no primary to stream from.
 fn warn_of_silence(run: &mut Run, cluster: &Cluster, server: &mut Server) {
     let trouble = standby::last_trouble(cluster);
-    let hint = trouble.as_deref().and_then(standby::way_out).or_else(|| standby::does_its_primary_answer(server));
+    let hint = trouble
+        .as_deref()
+        .and_then(|said| standby::way_out(said, &cluster.option()))
+        .or_else(|| standby::does_its_primary_answer(server));
     let said = trouble.map(|trouble| format!("the log said last: {trouble}"));
     let told: Vec<String> = said.into_iter().chain(hint.map(|hint| format!("hint: {hint}"))).collect();
     if !told.is_empty() {

@@ -71,7 +71,8 @@ impl Watch {
             }
             let is_alone = self.last.as_ref().is_some_and(|last| last.status.is_none());
             let server = self.server.as_mut().filter(|_| is_alone);
-            hint = standby::way_out(&said).or_else(|| server.and_then(standby::does_its_primary_answer));
+            hint = standby::way_out(&said, &cluster.option())
+                .or_else(|| server.and_then(standby::does_its_primary_answer));
         }
         let failure = failure.hint(hint.unwrap_or_else(|| format!("pg-cluster status {}", cluster.option())));
         if said.is_empty() { failure } else { failure.because(format!("the server's log says\n{said}")) }

@@ -57,7 +57,12 @@ pub fn last_trouble(cluster: &Cluster) -> Option<String> {
 /// The command that mends what kept a walreceiver out, by what libpq said of it in the server's log; 14 and later name
 /// the primary there.
 #[must_use]
-pub fn way_out(said: &str) -> Option<String> {
+pub fn way_out(said: &str, option: &str) -> Option<String> {
+    if said.contains("has already been removed") {
+        return Some(format!(
+            "a new copy, for its primary has no longer what it needs: pg-basebackup-swap run {option} --force"
+        ));
+    }
     if let Some(address) = between(said, "replication connection from host \"", "\"") {
         let role = between(said, "user \"", "\"")?;
         return Some(format!("on the primary: pg-conf allow {role} --from {address} | pg-cluster reload"));
@@ -207,13 +212,19 @@ mod tests {
         let at = "could not connect to the primary server: connection to server at \"db1\" (192.0.2.1), port 5432 failed: \
                   FATAL:  ";
         let wrong = "password authentication failed for user \"replicator\"\n\tpassword retrieved from file \"/a b\"";
-        let said = way_out(&format!("{at}{wrong}")).unwrap();
+        let said = way_out(&format!("{at}{wrong}"), "-D /srv/standby").unwrap();
         assert_eq!(said, "pg-pass set -h db1 -p 5432 -U replicator --passfile '/a b'");
         let no_rule =
             "no pg_hba.conf entry for replication connection from host \"192.0.2.7\", user \"replicator\", SSL on";
-        let said = way_out(&format!("{at}{no_rule}")).unwrap();
+        let said = way_out(&format!("{at}{no_rule}"), "-D /srv/standby").unwrap();
         assert_eq!(said, "on the primary: pg-conf allow replicator --from 192.0.2.7 | pg-cluster reload");
-        assert_eq!(way_out("FATAL:  password authentication failed for user \"replicator\""), None, "13 names no host");
-        assert_eq!(way_out("invalid magic number 0000 in WAL segment"), None);
+        assert_eq!(
+            way_out("FATAL:  password authentication failed for user \"replicator\"", "-D /srv/standby"),
+            None,
+            "13 names no host"
+        );
+        assert_eq!(way_out("invalid magic number 0000 in WAL segment", "-D /srv/standby"), None);
+        let gone = "FATAL:  requested WAL segment 000000010000000000000003 has already been removed";
+        assert!(way_out(gone, "-D /srv/standby").is_some_and(|hint| hint.contains("pg-basebackup-swap run")));
     }
 }

@@ -4,7 +4,8 @@
 
 use serde_json::{Value, json};
 use std::fs::File;
-use tests::{Outcome, Sandbox, Stdin, TestCluster, names_below, on_each_major, on_the_machines_own};
+use std::time::{Duration, Instant};
+use tests::{Outcome, Sandbox, Stdin, TestCluster, names_below, on_each_major, on_the_machines_own, wait_for};
 
 on_each_major!(check_changes_nothing_and_is_contagious, runs_as_an_ansible_module_with_check_mode_and_diff);
 on_the_machines_own!(
@@ -16,6 +17,7 @@ on_the_machines_own!(
     an_empty_pipe_is_refused_where_a_server_would_be_disturbed,
     input_comes_from_pipes_and_files_and_nowhere_else,
     says_what_it_waits_for_when_a_pipe_stays_silent,
+    of_a_pipeline_only_the_first_tool_says_what_it_waits_for,
     input_options_have_the_last_word,
     several_clusters_and_none_named_lists_the_choices,
     a_named_cluster_that_does_not_exist_is_told_from_those_that_do,
@@ -167,6 +169,16 @@ fn says_what_it_waits_for_when_a_pipe_stays_silent(sandbox: &Sandbox) {
     assert_eq!(waiting.stderr().lines().count(), 1);
     waiting.signal(nix::sys::signal::Signal::SIGTERM);
     waiting.end().expect_code(1).expect_error("SIGTERM");
+}
+
+fn of_a_pipeline_only_the_first_tool_says_what_it_waits_for(sandbox: &Sandbox) {
+    let waiting =
+        sandbox.pipeline("pg-cluster list | pg-cluster list | pg-cluster list").stdin(Stdin::SilentPipe).start();
+    waiting.wait_until_it_says("waiting for a document on standard input");
+    let said = Instant::now();
+    wait_for("the others to have had as long", Duration::from_secs(10), || said.elapsed() > Duration::from_secs(3));
+    assert_eq!(waiting.stderr().lines().count(), 1, "{}", waiting.stderr());
+    waiting.kill();
 }
 
 fn input_options_have_the_last_word(sandbox: &Sandbox) {

@@ -1,10 +1,10 @@
 //! The upstream document: where it comes from, and what the lack of one means.
 //!
-//! What must always hold: a terminal, a device, a socket or an ssh session's own input is never read (it may never end),
-//! and what is read is read to its end before anything else is done.
+//! What must always hold: a terminal, a device or a socket is never read (it may never end), an ssh session's own input
+//! only where a server would be disturbed; and what is read is read to its end before anything else is done.
 
 use super::arguments::CommonArguments;
-use super::session;
+use super::other_end;
 use crate::document::Document;
 use crate::failure::{Attempt, Failure};
 use crate::signals;
@@ -37,7 +37,7 @@ pub fn read(common: &CommonArguments, expected: Expectation, tell: &dyn Fn(&str)
         }
         Some(_) => Some(read_stdin(Awaited::Document, tell)?),
         None if common.no_input || expected.password_on_stdin || switched_off() => None,
-        None if is_pipe_or_file() => Some(read_stdin(Awaited::Document, tell)?),
+        None if is_pipe_or_file(expected.disturbs) => Some(read_stdin(Awaited::Document, tell)?),
         None => None,
     };
     match text {
@@ -62,12 +62,13 @@ fn switched_off() -> bool {
     std::env::var_os("PG_RUNBOOK_INPUT").is_some_and(|value| value == "none")
 }
 
-fn is_pipe_or_file() -> bool {
+fn is_pipe_or_file(disturbs: bool) -> bool {
     let stdin = std::io::stdin();
     // A closed standard input is no input.
     let Ok(status) = fstat(stdin.as_fd()) else { return false };
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-    kind == SFlag::S_IFIFO && !session::is_an_ssh_sessions() || kind == SFlag::S_IFREG
+    // Whoever pipes into ssh may have failed: what disturbs a server waits until that is known.
+    kind == SFlag::S_IFIFO && (disturbs || !other_end::is_an_ssh_sessions()) || kind == SFlag::S_IFREG
 }
 
 /// What standard input is to bring.
@@ -93,7 +94,7 @@ impl Awaited {
     }
 }
 
-/// Standard input to its end; a line on stderr when nothing has come for 2 s.
+/// Standard input to its end; a line on stderr when nothing has come for 2 s, unless one of our tools is to send it.
 pub(super) fn read_stdin(awaited: Awaited, tell: &dyn Fn(&str)) -> Result<String, Failure> {
     let mut stdin = std::io::stdin().lock();
     let mut bytes = Vec::new();
@@ -103,7 +104,8 @@ pub(super) fn read_stdin(awaited: Awaited, tell: &dyn Fn(&str)) -> Result<String
         signals::safe_point(&format!("while waiting for the {} on standard input", awaited.noun()))?;
         match poll(&mut [PollFd::new(std::io::stdin().as_fd(), PollFlags::POLLIN)], PollTimeout::from(2000_u16)) {
             Ok(0) => {
-                if !std::mem::replace(&mut told, true) {
+                if !told && !other_end::is_one_of_our_tools() {
+                    told = true;
                     tell(awaited.waiting());
                 }
                 continue;

@@ -13,9 +13,9 @@ pub mod table;
 
 mod ansible;
 mod input;
+mod other_end;
 mod output;
 mod rounds;
-mod session;
 
 pub use ansible::OTHER_NAMES as ANSIBLE_NAMES;
 pub use arguments::CommonArguments;

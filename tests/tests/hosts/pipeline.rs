@@ -74,6 +74,10 @@ fn what_is_typed_at_a_terminal_waits_for_nothing_more_from_it(hosts: &Hosts) {
         let tools = command.matches("pg-c").count();
         assert_eq!(document["steps"].as_array().map(Vec::len), Some(tools), "{said}");
     }
+    let failed = "pg-conf set no_such_setting=1";
+    let refused = work.run(&format!("ssh db1 {failed} | ssh db1 pg-cluster restart")).expect_code(4);
+    assert!(refused.stderr.contains("failed before"), "{refused}");
+    work.run("ssh -n db1 pg-cluster restart").expect_code(3).expect_hint("--no-input");
     // What somebody pipes in is read where that is said.
     let advertised = "ssh db1 pg-cluster advertise --host db1";
     let piped = work.run(&format!("{advertised} | ssh db1 pg-cluster status --input -")).success();

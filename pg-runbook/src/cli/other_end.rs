@@ -1,8 +1,9 @@
-//! Whether standard input is an ssh session's own: the terminal, or whatever else, of whoever is at its other end.
+//! Who is at the other end of the pipe that standard input is: a tool of ours, or whoever is at the other end of an ssh
+//! session.
 //!
-//! What must always hold: where that isn't certain, it is taken for a pipeline's. sshd gives a command without a terminal
-//! a socket or, as Debian's does, a pipe; of itself neither ever ends, so a tool that read it would wait for somebody who
-//! does not know that anything is expected.
+//! What must always hold: where that isn't certain, it is taken for any other pipeline's. sshd gives a command without a
+//! terminal a socket or, as Debian's does, a pipe; of itself neither ever ends, so a tool that read it would wait for
+//! somebody who does not know that anything is expected.
 
 use nix::unistd::{getpid, getppid};
 use std::path::PathBuf;
@@ -36,6 +37,19 @@ pub(super) fn is_an_ssh_sessions() -> bool {
 fn began_with(first: i32) -> bool {
     name(first).is_some_and(|name| SHELLS.contains(&name.as_str()))
         || children(first) <= usize::from(first != getpid().as_raw())
+}
+
+/// Whether one of our tools writes into it: that one tells itself what it does.
+pub(super) fn is_one_of_our_tools() -> bool {
+    let Some(ours) = standard_input(getpid().as_raw()) else { return false };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut tools = processes.filter(|process| name(*process).is_some_and(|name| name.starts_with("pg-")));
+    tools.any(|process| process != getpid().as_raw() && standard_output(process).as_ref() == Some(&ours))
+}
+
+fn standard_output(process: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{process}/fd/1")).ok()
 }
 
 fn standard_input(process: i32) -> Option<PathBuf> {
