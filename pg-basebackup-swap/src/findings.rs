@@ -16,8 +16,9 @@ pub struct Finding {
     /// What was looked at. The list may grow.
     #[schemars(extend("examples" = [
         "login", "replication", "system identifier", "version", "timeline", "bounds", "slot", "walsenders", "wal",
-        "compression", "old data", "server", "outage", "recovery", "data directory", "kept directories", "leftovers",
-        "permissions", "mount points", "links", "tablespaces", "folders", "configuration", "space", "verification",
+        "compression", "old data", "server", "start", "outage", "recovery", "data directory", "kept directories",
+        "another run", "leftovers", "permissions", "mount points", "links", "tablespaces", "folders", "configuration",
+        "space", "verification",
     ]))]
     pub what: &'static str,
     /// Whether it is as it must be: false stands in the way; null can't be told, or may be trouble later.

@@ -47,17 +47,23 @@ impl SmallDisk {
         found.blocks_available() * found.fragment_size()
     }
 
-    /// Fills it until no more than this fits.
+    /// Fills it until no more than this fits; where that is nothing, not even the smallest file does.
     pub fn fill(&self, left: u64) {
-        let mut file = File::create(self.filling()).expect("make a file");
+        std::fs::create_dir_all(self.filling()).expect("make a folder");
+        let mut file = File::create(self.filling().join("large")).expect("make a file");
         let at_once = usize::try_from(self.free().saturating_sub(left)).expect("a small disk");
         let _ = file.write_all(&vec![0; at_once]);
-        while self.free() > left && file.write_all(&[0; 4096]).is_ok() {}
+        // What the file system had put by to write it comes back once that is written.
+        while file.sync_all().is_ok() && self.free() > left && file.write_all(&[0; 4096]).is_ok() {}
+        if left == 0 {
+            let mut small = (0..).map(|number| self.filling().join(format!("small-{number}")));
+            while small.next().is_some_and(|path| write_one_byte(&path).is_ok()) {}
+        }
     }
 
     /// Takes out what filled it.
     pub fn empty(&self) {
-        std::fs::remove_file(self.filling()).expect("remove a file");
+        std::fs::remove_dir_all(self.filling()).expect("remove a folder");
     }
 
     fn filling(&self) -> PathBuf {
@@ -71,6 +77,12 @@ impl Drop for SmallDisk {
         end_processes_in(&self.folder);
         unmount(&self.folder);
     }
+}
+
+fn write_one_byte(path: &Path) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(b"0")?;
+    file.sync_all()
 }
 
 /// Unmounts what a killed test left mounted in its sandbox.

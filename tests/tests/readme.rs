@@ -101,6 +101,18 @@ fn every_command_is_one_that_its_tool_takes() {
     assert!(parse(&words("pg-conf sett wal_level=replica")).is_err(), "what is no command would be found");
 }
 
+#[test]
+fn the_picture_is_of_the_pipeline_as_it_stands_here() {
+    let picture = include_str!("../../docs/session.svg");
+    let texts = picture.split('<').filter_map(|tag| tag.split_once('>')).map(|(_, text)| text);
+    let shown = texts.collect::<String>().replace("&gt;", ">").replace("&amp;", "&").replace("&#39;", "'");
+    // The address is another one there, and the last tool is told to write for people.
+    let pipeline = block("ssh db1").replace(" --from 192.0.2.7", "").replace("--for streaming'", "--for streaming");
+    for line in pipeline.lines().map(|line| line.trim_end_matches('\\').trim()) {
+        assert!(shown.contains(line), "the picture doesn't show {line:?}: cargo xtask picture");
+    }
+}
+
 /// Gone when the test ends, with all that was kept beside it.
 struct DebianCluster {
     major: u32,

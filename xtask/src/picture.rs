@@ -31,7 +31,8 @@ fn play(hosts: &Hosts) {
         host.lets_in(&work, "root");
         host.says("install -m 600 /exchange/secret /root/s");
     }
-    let pipeline = readmes_pipeline(&db2);
+    // Over ssh the last tool has no terminal.
+    let pipeline = readmes_pipeline(&db2).replace("--for streaming'", "--for streaming --output text'");
     let look = format!("ssh -t db2 pg-cluster status --cluster {}/replica", db2.suite.major);
     let said = session(hosts, &work, &[&pipeline, &pipeline, &look]);
     let mut terminal = Parser::new(ROWS, COLUMNS, 0);
@@ -62,21 +63,28 @@ fn session(hosts: &Hosts, host: &Host, commands: &[&str]) -> String {
 fn lines(screen: &Screen) -> String {
     let rows = (0..ROWS.get()).map(|row| {
         let cells = (0..COLUMNS.get()).filter_map(|column| screen.cell(row, column));
-        let text: String = cells.map(styled).collect();
-        text.trim_end().to_owned()
+        let (mut line, mut style) = (String::new(), String::new());
+        for cell in cells {
+            let new = style_of(cell);
+            if new != style {
+                let _ = write!(line, "\x1b[0{new}m");
+                style = new;
+            }
+            line.push_str(if cell.has_contents() { cell.contents() } else { " " });
+        }
+        format!("{}\x1b[0m", line.trim_end())
     });
-    rows.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    let rows: Vec<String> = rows.collect();
+    let last = rows.iter().rposition(|row| row != "\x1b[0m").map_or(0, |last| last + 1);
+    rows[..last].join("\n")
 }
 
-fn styled(cell: &Cell) -> String {
-    let text = if cell.has_contents() { cell.contents() } else { " " };
-    let colour = match cell.fgcolor() {
-        Color::Idx(index) => format!(";38;5;{index}"),
-        Color::Rgb(red, green, blue) => format!(";38;2;{red};{green};{blue}"),
-        Color::Default => String::new(),
-    };
-    match (cell.bold(), colour.as_str()) {
-        (false, "") => text.to_owned(),
-        (bold, colour) => format!("\x1b[{}{colour}m{text}\x1b[0m", if bold { "1" } else { "0" }),
+/// As the middle of an escape sequence.
+fn style_of(cell: &Cell) -> String {
+    let bold = if cell.bold() { ";1" } else { "" };
+    match cell.fgcolor() {
+        Color::Idx(index) => format!("{bold};38;5;{index}"),
+        Color::Rgb(red, green, blue) => format!("{bold};38;2;{red};{green};{blue}"),
+        Color::Default => bold.to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! The project's own Markdown pages as man wants them.
 //!
-//! What must always hold: every word of a page is on the manual page too. A table becomes a list, its first column the
+//! What must always hold: every word of a page is on the manual page too; pictures are not. A table becomes a list, its first column the
 //! terms, because a manual is read in narrow terminals.
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
@@ -39,6 +39,7 @@ struct Reader {
     code: Option<String>,
     in_item: bool,
     emphasized: bool,
+    in_image: bool,
 }
 
 impl Reader {
@@ -72,6 +73,9 @@ impl Reader {
             }
             Event::Start(Tag::Strong | Tag::Emphasis) => self.emphasized = true,
             Event::End(TagEnd::Strong | TagEnd::Emphasis) => self.emphasized = false,
+            // A manual has no pictures.
+            Event::Start(Tag::Image { .. }) => self.in_image = true,
+            Event::End(TagEnd::Image) => self.in_image = false,
             Event::Code(word) => self.line.push(bold(word.to_string())),
             Event::Text(text) => self.text(&text),
             Event::SoftBreak | Event::HardBreak => self.line.push(roman(" ")),
@@ -82,6 +86,7 @@ impl Reader {
     fn text(&mut self, text: &str) {
         match &mut self.code {
             Some(code) => code.push_str(text),
+            None if self.in_image => {}
             None if self.emphasized => self.line.push(italic(text)),
             None => self.line.push(roman(text)),
         }
