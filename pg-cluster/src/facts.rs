@@ -22,6 +22,8 @@ pub struct Facts {
     pub replication: Replication,
     /// `pg-cluster status` and `restart`: the standbys that a running server sends to.
     pub standbys: Vec<AttachedStandby>,
+    /// `pg-cluster status`: the settings that a running server has read, and only takes with a restart.
+    pub pending_restart: Vec<String>,
     /// `pg-cluster require`: the version of the server's programs, such as `17.6`.
     pub version: String,
 }

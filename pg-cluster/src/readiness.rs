@@ -23,7 +23,9 @@ pub fn refuse_what_would_not_start(run: &mut Run, cluster: &Cluster, rule_errors
     }
     let title = cluster.title();
     let failure = Failure::refused(format!("{title} would not come back, so it is not restarted"));
-    Err(reasons.into_iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", cluster.option())))
+    let failure = reasons.into_iter().fold(failure, Failure::because);
+    let later = "it runs on as it is; a boot of this host would leave it down, unless that is mended or taken back (pg-conf undo)";
+    Err(failure.because(later).hint(format!("pg-conf check {}", cluster.option())))
 }
 
 fn of_configuration(run: &mut Run, cluster: &Cluster) -> Result<Vec<String>, Failure> {

@@ -4,6 +4,7 @@ use crate::args::StatusArguments;
 use crate::running::{self, AttachedStandby};
 use crate::serve::{as_its_owner, tell_if_outside};
 use crate::{lag, shown, watch};
+use pg_runbook::cli::colour::Mark;
 use pg_runbook::cli::table::Cell;
 use pg_runbook::cluster::{self, Cluster, Role, State, debian, word};
 use pg_runbook::server::Server;
@@ -115,6 +116,12 @@ fn ask(run: &mut Run, arguments: &StatusArguments, seen: &mut Seen) -> Result<()
         cluster.port,
         cluster.version.clone().unwrap_or_default()
     ));
+    let waiting = server.texts("SELECT name FROM pg_settings WHERE pending_restart ORDER BY name")?;
+    let waiting: Vec<String> = waiting.into_iter().flatten().flatten().collect();
+    if !waiting.is_empty() {
+        seen.facts.push(("wait for a restart", Cell::from(waiting.join(", ")).marked(Mark::Warning)));
+    }
+    run.fact("pending_restart", &waiting);
     if in_recovery {
         let replication = seen.replication.insert(standby::replication(&mut server)?);
         seen.facts.extend(shown::replication(replication));

@@ -24,6 +24,7 @@ on_the_machines_own!(
     a_configuration_that_failed_can_be_had_again,
     what_is_not_the_configurations_fault_leaves_the_newest_in_place,
     standbys_are_shown_in_the_plan,
+    status_tells_what_waits_for_a_restart,
     a_reload_that_finds_errors_puts_the_old_file_back,
     a_reload_does_not_put_back_what_is_not_to_blame,
 );
@@ -138,6 +139,19 @@ fn what_alter_system_set_is_taken_back_too(sandbox: &Sandbox) {
 }
 
 /// As after the host's own boot.
+fn status_tells_what_waits_for_a_restart(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    let told = || cluster.tool("status").run().success();
+    assert_eq!(told().document["pending_restart"], serde_json::json!([]));
+    let changed = set(&cluster, &["max_connections=120", "work_mem=8MB"]);
+    sandbox.tool("pg-cluster").arg("reload").after(&changed).run().success();
+    assert_eq!(told().document["pending_restart"], serde_json::json!(["max_connections"]));
+    let shown = cluster.tool("status").args(["--output", "text"]).run();
+    assert!(shown.stdout.contains("wait for a restart: max_connections"), "{shown}");
+    cluster.tool("restart").run().success();
+    assert_eq!(told().document["pending_restart"], serde_json::json!([]));
+}
+
 fn forget_the_start(cluster: &TestCluster) {
     std::fs::remove_dir_all(cluster.data.join(".pg-conf/started-with")).expect("what it started with");
 }

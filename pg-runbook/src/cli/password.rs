@@ -92,11 +92,15 @@ fn way_out_of_a_command(typed_by: Option<&str>) -> String {
 
 fn read(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file);
-    let denied = text.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let kind = text.as_ref().err().map(std::io::Error::kind);
     text.attempt(|| format!("read the password file {file:?}")).map_err(|failure| {
         // `sudo -u postgres` has fewer rights than the shell that it is typed in.
         let way_out = || format!("let your shell read it: --password-stdin < {}", shell_word(file.as_os_str()));
-        if denied { failure.hint(way_out()) } else { failure }
+        match kind {
+            Some(ErrorKind::PermissionDenied) => failure.hint(way_out()),
+            Some(ErrorKind::NotFound) => failure.hint("make it, with the password as its first line, or name another"),
+            _ => failure,
+        }
     })
 }
 
