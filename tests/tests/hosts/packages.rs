@@ -88,11 +88,12 @@ fn installs_whole_and_leaves_nothing(host: &Host) {
         host.says(&format!("zcat /usr/share/man/man1/{tool}.1.gz | grep -F '.SH SYNOPSIS'"));
         host.says(&format!(". /usr/share/bash-completion/completions/{tool} && complete -p {tool}"));
         host.says(&format!("grep -q '^#compdef {tool}' /usr/share/zsh/vendor-completions/_{tool}"));
-        host.says(&format!("grep -q 'complete -c {tool}' /usr/share/fish/vendor_completions.d/{tool}.fish"));
+        host.says(&format!("grep -q -e '--command {tool} ' /usr/share/fish/vendor_completions.d/{tool}.fish"));
         host.says(&format!("zcat /usr/share/doc/{tool}/changelog.gz | grep -i changelog"));
         host.says(&format!("grep -F 'Permission to use, copy' /usr/share/doc/{tool}/copyright"));
     }
     host.says("zcat /usr/share/man/man1/pg-basebackup-swap-run.1.gz | grep -F -- force");
+    host.says("zcat /usr/share/man/man7/pg-runbook.7.gz | grep -F 'THE WHOLE RUNBOOK'");
     host.says("cd /usr/share/doc/pg-runbook && ls README.md docs/document.md docs/jobs/wiki.md examples/Makefile");
     host.says("ls /usr/share/doc/pg-runbook/examples/ansible/plugins/modules/pg_cluster");
     host.says("apt-get install -y --reinstall /exchange/*.deb && pg-cluster list");
