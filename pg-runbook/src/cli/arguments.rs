@@ -33,8 +33,8 @@ pub struct CommonArguments {
     pub lock_timeout: Option<Duration>,
     /// Read the upstream document from here
     ///
-    /// - is standard input, whatever it is; over ssh that is the session's own, which only a verb that disturbs a server
-    /// reads without this.
+    /// With -, standard input is read, whatever it is; over ssh that is the session's own, which only a verb that disturbs
+    /// a server reads without being told.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "no_input", help_heading = "Input and output", value_hint = ValueHint::FilePath)]
     pub input: Option<PathBuf>,
     /// Don't read standard input
