@@ -16,7 +16,7 @@ pub fn versions(line: &Line, current: &str) -> Vec<Candidate> {
 
 /// Debian's clusters that `drop` would not refuse because they run.
 pub fn stopped(_: &Line, _: &str) -> Vec<Candidate> {
-    let clusters = debian::list().unwrap_or_default();
+    let clusters = debian::list().known;
     clusters.iter().filter(|cluster| cluster.state == State::Down).map(of_cluster).collect()
 }
 

@@ -180,7 +180,7 @@ fn planned(major: u32, data_directory: PathBuf, port: u16, owner: &Owner) -> Clu
 }
 
 fn next_free_port() -> Result<u16, Failure> {
-    let taken: Vec<u16> = debian::list()?.iter().map(|known| known.port).collect();
+    let taken: Vec<u16> = debian::list().known.iter().map(|known| known.port).collect();
     (5432..6000)
         .find(|port| !taken.contains(port) && is_free(*port))
         .ok_or_else(|| Failure::failed("find a free port between 5432 and 5999").hint("name one: -p PORT"))
@@ -191,7 +191,7 @@ fn is_free(port: u16) -> bool {
 }
 
 fn refuse_a_taken_port(cluster: &Cluster) -> Result<(), Failure> {
-    let holder = cluster::list()?.into_iter().find(|known| known.port == cluster.port);
+    let holder = cluster::list().known.into_iter().find(|known| known.port == cluster.port);
     let taken = match holder {
         Some(known) => format!("port {} belongs to {}", cluster.port, known.title()),
         None if !is_free(cluster.port) => format!("something already listens on port {}", cluster.port),

@@ -58,7 +58,10 @@ impl Tool for Arguments {
 
     fn run(self, run: &mut Run) -> Result<(), Failure> {
         match self.command {
-            Command::List => status::list(run),
+            Command::List => {
+                status::list(run);
+                Ok(())
+            }
             Command::Status(arguments) => status::status(run, &arguments),
             Command::Require(arguments) => require::require(run, &arguments),
             Command::Create(arguments) => create::create(run, &arguments),

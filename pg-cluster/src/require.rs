@@ -50,7 +50,7 @@ fn install(run: &mut Run, major: u32) -> Result<(), Failure> {
                 .because("only root can install packages")
                 .hint(format!("sudo pg-cluster require --pg-version {major} --install")));
         }
-        let before = debian::list().unwrap_or_default();
+        let before = debian::list().known;
         fetch_and_install(&packages)?;
         let still = missing_programs(major);
         if !still.is_empty() {
@@ -61,7 +61,7 @@ fn install(run: &mut Run, major: u32) -> Result<(), Failure> {
             )));
         }
         run.fact("version", &programs::server_version(major)?);
-        for made in debian::list()?.iter().filter(|found| !before.iter().any(|known| known.is(found))) {
+        for made in debian::list().known.iter().filter(|found| !before.iter().any(|known| known.is(found))) {
             let cluster::Cluster { port, .. } = made;
             run.warn(format!(
                 "the package made and started the cluster {} on port {port}; if it isn't wanted: pg-cluster drop {}",

@@ -13,16 +13,18 @@ use pg_runbook::standby::Replication;
 use pg_runbook::{Failure, Run, standby};
 
 /// `pg-cluster list`
-pub fn list(run: &mut Run) -> Result<(), Failure> {
-    let clusters = cluster::list()?;
-    run.message(match clusters.len() {
+pub fn list(run: &mut Run) {
+    let clusters = cluster::list();
+    run.message(match clusters.known.len() + clusters.unreadable.len() {
         0 => "there is no cluster on this host".to_owned(),
         1 => "1 cluster".to_owned(),
         count => format!("{count} clusters"),
     });
-    run.show_table(&shown::clusters(&clusters));
-    run.fact("clusters", &clusters);
-    Ok(())
+    for unreadable in &clusters.unreadable {
+        run.warn(format!("{} can't be told of: {}", unreadable.title(), unreadable.failure));
+    }
+    run.show_table(&shown::clusters(&clusters.known));
+    run.fact("clusters", &clusters.known);
 }
 
 /// What one look found.

@@ -11,6 +11,7 @@ on_the_machines_own!(
     a_debian_cluster_goes_through_its_life,
     settings_go_into_debians_files_and_its_own_options_are_told,
     names_that_debian_can_not_have_are_refused,
+    a_configuration_that_can_not_be_read_hides_no_other_cluster,
 );
 
 /// Gone when the test ends.
@@ -165,4 +166,29 @@ fn names_that_debian_can_not_have_are_refused(sandbox: &Sandbox) {
         .run()
         .expect_code(2)
         .expect_hint("pg-cluster create");
+}
+
+fn a_configuration_that_can_not_be_read_hides_no_other_cluster(sandbox: &Sandbox) {
+    let served = sandbox.cluster("served").create();
+    let etc = sandbox.path().join("etc");
+    let major = sandbox.server.major;
+    let configure = |name: &str, lines: &str| {
+        let folder = etc.join(major.to_string()).join(name);
+        std::fs::create_dir_all(&folder).expect("make a configuration's folder");
+        std::fs::write(folder.join("postgresql.conf"), lines).expect("write a configuration");
+    };
+    let data = served.data.display();
+    configure("served", &format!("data_directory = '{data}'\n"));
+    configure("torn", "include 'gone.conf'\n");
+    let cluster = |words: &[&str]| sandbox.tool("pg-cluster").args(words).env("PG_CLUSTER_CONF_ROOT", &etc).run();
+    let (known, torn) = (format!("{major}/served"), format!("{major}/torn"));
+
+    let listed = cluster(&["list"]).success().expect_warning(&format!("{torn} can't be told of"));
+    let clusters = listed.document["clusters"].as_array().expect("clusters").iter();
+    assert!(clusters.clone().any(|cluster| cluster["name"] == "served"), "{listed}");
+    let named = cluster(&["status", "-D", &data.to_string()]).success().typed().cluster.expect("a cluster");
+    assert_eq!((named.layout.as_str(), named.name.as_deref()), ("debian", Some("served")));
+    cluster(&["status"]).expect_code(2).expect_error(&known).expect_error(&format!("{torn} (its configuration can't"));
+    let folder = etc.join(&torn).display().to_string();
+    cluster(&["status", "-D", &folder]).expect_code(1).expect_error("postgresql.conf");
 }

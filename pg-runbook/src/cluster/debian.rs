@@ -2,7 +2,7 @@
 //!
 //! What must always hold: the files are read as `pg_lsclusters` reads them, without its 50 ms of Perl.
 
-use super::{Cluster, Layout, describe, host, owner_of, postmaster, role, system_identifier};
+use super::{Cluster, Clusters, Layout, Unreadable, describe, host, owner_of, postmaster, role, system_identifier};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use serde_json::Map;
@@ -20,9 +20,10 @@ pub fn is_installed() -> bool {
     Path::new("/usr/bin/pg_ctlcluster").exists()
 }
 
-/// Every cluster that can be read, by version and name.
-pub fn list() -> Result<Vec<Cluster>, Failure> {
-    let mut found = Vec::new();
+/// Every cluster, by version and name; where one's configuration can't be read, the others stay known.
+#[must_use]
+pub fn list() -> Clusters {
+    let mut found = Clusters::default();
     for (major, versioned) in
         entries(&configuration_root()).into_iter().filter_map(|(name, path)| Some((name.parse().ok()?, path)))
     {
@@ -30,16 +31,17 @@ pub fn list() -> Result<Vec<Cluster>, Failure> {
             let there = || folder.join("postgresql.conf").exists();
             if there() {
                 match cluster(major, &name, &folder) {
-                    Ok(cluster) => found.push(cluster),
+                    Ok(cluster) => found.known.push(cluster),
                     // It was dropped while we looked.
                     Err(_) if !there() => {}
-                    Err(failure) => return Err(failure),
+                    Err(failure) => found.unreadable.push(Unreadable { major, name, folder, failure }),
                 }
             }
         }
     }
-    found.sort_by(|a, b| (a.major, &a.name).cmp(&(b.major, &b.name)));
-    Ok(found)
+    found.known.sort_by(|a, b| (a.major, &a.name).cmp(&(b.major, &b.name)));
+    found.unreadable.sort_by(|a, b| (a.major, &a.name).cmp(&(b.major, &b.name)));
+    found
 }
 
 /// One cluster, where it exists.

@@ -229,25 +229,71 @@ fn owner_of(path: &Path) -> Result<Owner, Failure> {
     Owner::of_uid(std::fs::metadata(path).attempt(|| format!("look at {path:?}"))?.uid())
 }
 
+/// The clusters of this host.
+#[derive(Clone, Debug, Default)]
+pub struct Clusters {
+    /// Those whose configuration can be read.
+    pub known: Vec<Cluster>,
+    /// Those of Debian's layout whose configuration can't.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A cluster of Debian's layout whose configuration can't be read, so that nobody knows where its data is.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Its major version.
+    pub major: u32,
+    /// Its name, such as `main`.
+    pub name: String,
+    /// Where its configuration is.
+    pub folder: PathBuf,
+    /// Why it can't be read.
+    pub failure: Failure,
+}
+
+impl Unreadable {
+    /// How people call it: `17/main`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.major, self.name)
+    }
+
+    /// Whether a folder is its configuration's, or where its data would usually be.
+    fn may_be_at(&self, folder: &Path) -> bool {
+        folder == self.folder || folder == debian::usual_data_directory(self.major, &self.name)
+    }
+}
+
+impl Clusters {
+    fn titles(&self) -> Vec<String> {
+        let known = self.known.iter().map(Cluster::title);
+        let unreadable = self.unreadable.iter().map(|one| format!("{} (its configuration can't be read)", one.title()));
+        known.chain(unreadable).collect()
+    }
+}
+
 /// Every cluster of this host: Debian's by their configuration, plain ones by their running servers.
-pub fn list() -> Result<Vec<Cluster>, Failure> {
-    let mut clusters = debian::list()?;
+#[must_use]
+pub fn list() -> Clusters {
+    let mut clusters = debian::list();
     for folder in postmaster::data_directories_of_running_servers() {
         // Once it is in place it is one, also before its note is gone.
         let waits = folder.extension().is_some_and(|end| end == "incoming");
         let is_a_copy = waits && folder.join(plain::STAGED_NOTE).exists();
-        if !is_a_copy && clusters.iter().all(|known| known.data_directory != folder) {
-            clusters.extend(plain::at(&folder).ok());
+        let is_known = clusters.known.iter().any(|known| known.data_directory == folder)
+            || clusters.unreadable.iter().any(|unreadable| unreadable.may_be_at(&folder));
+        if !is_a_copy && !is_known {
+            clusters.known.extend(plain::at(&folder).ok());
         }
     }
-    Ok(clusters)
+    clusters
 }
 
 /// The cluster that `17/main` (or `17-main`) names.
 pub fn named(text: &str) -> Result<Cluster, Failure> {
     let (major, name) = split_name(text)?;
     debian::find(major, name)?.ok_or_else(|| {
-        with_choices(Failure::usage(format!("there is no cluster {major}/{name}")), &debian::list().unwrap_or_default())
+        with_choices(Failure::usage(format!("there is no cluster {major}/{name}")), &debian::list())
             .hint("pg-cluster list")
     })
 }
@@ -270,7 +316,8 @@ pub fn split_name(text: &str) -> Result<(u32, &str), Failure> {
 pub fn at(folder: &Path) -> Result<Cluster, Failure> {
     let folder = std::path::absolute(folder).attempt(|| format!("find the folder {folder:?}"))?;
     let real = std::fs::canonicalize(&folder);
-    for cluster in debian::list().unwrap_or_default() {
+    let clusters = debian::list();
+    for cluster in clusters.known {
         let configured = cluster.config_file.parent() == Some(&folder);
         let same = real
             .as_ref()
@@ -279,15 +326,20 @@ pub fn at(folder: &Path) -> Result<Cluster, Failure> {
             return Ok(cluster);
         }
     }
-    plain::at(&folder)
+    // Taken for a plain one it would be started and stopped without its unit.
+    match clusters.unreadable.into_iter().find(|unreadable| unreadable.may_be_at(&folder)) {
+        Some(unreadable) => Err(unreadable.failure),
+        None => plain::at(&folder),
+    }
 }
 
 /// The only cluster of this host.
 pub fn only() -> Result<Cluster, Failure> {
-    let mut clusters = list()?;
-    match clusters.len() {
-        1 => Ok(clusters.remove(0)),
-        0 => Err(Failure::usage("there is no cluster on this host")
+    let mut clusters = list();
+    match (clusters.known.len(), clusters.unreadable.len()) {
+        (1, 0) => Ok(clusters.known.remove(0)),
+        (0, 1) => Err(clusters.unreadable.remove(0).failure),
+        (0, 0) => Err(Failure::usage("there is no cluster on this host")
             .because("no Debian cluster, and no PostgreSQL server that runs")
             .hint("name one: -D DIRECTORY; or make one: pg-cluster create --layout plain -D DIRECTORY")),
         _ => Err(with_choices(Failure::usage("this host has several clusters, and none was named"), &clusters)
@@ -295,12 +347,12 @@ pub fn only() -> Result<Cluster, Failure> {
     }
 }
 
-fn with_choices(failure: Failure, clusters: &[Cluster]) -> Failure {
-    if clusters.is_empty() {
+fn with_choices(failure: Failure, clusters: &Clusters) -> Failure {
+    let titles = clusters.titles();
+    if titles.is_empty() {
         return failure.because("this host has no Debian cluster");
     }
-    let names: Vec<String> = clusters.iter().map(Cluster::title).collect();
-    failure.because(format!("there are: {}", names.join(", ")))
+    failure.because(format!("there are: {}", titles.join(", ")))
 }
 
 #[cfg(test)]

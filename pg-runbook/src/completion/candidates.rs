@@ -15,7 +15,7 @@ const DATABASES: &str =
 /// Debian's clusters of this host.
 #[must_use]
 pub fn clusters(_: &Line, _: &str) -> Vec<Candidate> {
-    cluster::debian::list().unwrap_or_default().iter().map(of_cluster).collect()
+    cluster::debian::list().known.iter().map(of_cluster).collect()
 }
 
 /// A cluster by its name, with what it is doing beside it.
@@ -32,7 +32,7 @@ fn about(cluster: &Cluster) -> String {
 /// The data directories of this host's clusters, then any folder.
 #[must_use]
 pub fn data_directories(_: &Line, current: &str) -> Vec<Candidate> {
-    let clusters = cluster::list().unwrap_or_default();
+    let clusters = cluster::list().known;
     let known = clusters.iter().map(|cluster| candidate(cluster.data_directory.to_string_lossy(), about(cluster)));
     let is_known = |folder: &Path| clusters.iter().any(|cluster| cluster.data_directory == folder);
     let folders = PathCompleter::dir().complete(OsStr::new(current)).into_iter();
