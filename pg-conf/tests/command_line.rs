@@ -6,6 +6,7 @@ mod schema;
 
 use assert_cmd::Command;
 use serde_json::Value;
+use std::io::Write;
 
 fn pg_conf(words: &[&str]) -> Command {
     let mut command = Command::cargo_bin("pg-conf").unwrap();
@@ -86,10 +87,18 @@ fn a_document_from_another_host_is_refused() {
 #[test]
 fn an_upstream_failure_is_passed_on_and_nothing_is_done() {
     let text = r#"{"schema":"pg-runbook/1","tool":"pg-role","failed":true,"msg":"no"}"#;
-    let (code, document, stderr) = run(pg_conf(&["set", "wal_level=replica", "--input", "-"]).write_stdin(text));
-    assert_eq!(code, 4);
-    assert_eq!((&document["tool"], &document["msg"]), (&"pg-role".into(), &"no".into()));
-    assert!(stderr.contains("pg-role failed before"), "{stderr}");
+    let set = ["set", "wal_level=replica", "--input"];
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let by_pipe = run(pg_conf(&set).arg("-").write_stdin(text));
+    let by_file = run(pg_conf(&set).arg(file.path()));
+    for (code, document, _) in [&by_pipe, &by_file] {
+        assert_eq!(*code, 4);
+        assert_eq!((&document["tool"], &document["msg"]), (&"pg-role".into(), &"no".into()));
+    }
+    // Amid a pipeline the one that failed has said all that there is to say.
+    assert_eq!(by_pipe.2, "");
+    assert_eq!(by_file.2, "pg-conf: error: pg-role failed before; nothing was done here\n");
 }
 
 #[test]

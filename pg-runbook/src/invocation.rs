@@ -171,7 +171,7 @@ impl Invocation {
     /// failure that comes back ends the child.
     pub fn watch(&self, on_stderr: Watcher<'_>) -> Result<Completed, Failure> {
         if SHOW.load(Ordering::Relaxed) {
-            stderr::line(&format!("$ {}", self.shown()));
+            stderr::plain(&format!("$ {}", self.shown()));
         }
         let mut wakeup = signals::Wakeup::new()?;
         let mut child = self.spawn()?;
@@ -186,7 +186,7 @@ impl Invocation {
     /// Starts it and goes on: what it says goes into a file. It ends with the tool, at the latest.
     pub fn start(&self, output: &std::fs::File) -> Result<Background, Failure> {
         if SHOW.load(Ordering::Relaxed) {
-            stderr::line(&format!("$ {} &", self.shown()));
+            stderr::plain(&format!("$ {} &", self.shown()));
         }
         let doing = || format!("start {}", self.program.display());
         let copy = || output.try_clone().attempt(doing);

@@ -69,6 +69,16 @@ fn each_verb_has_examples_that_its_tool_takes() {
 }
 
 #[test]
+fn help_has_no_backticks_and_says_the_same_without_them() {
+    for command in tools() {
+        let shown = pg_runbook::cli::help::plain(command).render_long_help().to_string();
+        assert!(!shown.contains('`'), "{shown}");
+    }
+    let conf = pg_runbook::cli::help::plain(pg_conf::Arguments::command()).render_long_help().to_string();
+    assert!(conf.contains("Edit postgresql.conf and pg_hba.conf: where"), "{conf}");
+}
+
+#[test]
 fn short_help_has_a_line_an_option_and_fits_a_screen_of_80_by_40() {
     for (name, command) in all() {
         let help = command.term_width(80).render_help().to_string();

@@ -86,24 +86,13 @@ impl Palette {
         }
     }
 
-    /// A message for people: who speaks, and the word that says what kind of line it is.
+    /// A message for people, with the word that says what kind of line it is.
     #[must_use]
-    pub fn message(&self, text: &str) -> String {
-        if self.is_empty() {
-            return text.to_owned();
-        }
-        text.split('\n').map(|line| self.line(line)).collect::<Vec<_>>().join("\n")
-    }
-
-    fn line(&self, line: &str) -> String {
-        let speaker = line.split_once(": ").filter(|(word, _)| word.starts_with("pg-") && !word.contains(' '));
-        let (tool, rest) = speaker.unwrap_or(("", line));
-        let tool =
-            if tool.is_empty() { String::new() } else { format!("{} ", self.paint(Mark::Locus, &format!("{tool}:"))) };
-        let label = LABELS.iter().find_map(|(label, mark)| Some((label, *mark, rest.strip_prefix(label)?)));
+    pub fn message(&self, line: &str) -> String {
+        let label = LABELS.iter().find_map(|(label, mark)| Some((label, *mark, line.strip_prefix(label)?)));
         match label {
-            Some((label, mark, rest)) => format!("{tool}{}{rest}", self.paint(mark, label)),
-            None => format!("{tool}{rest}"),
+            Some((label, mark, rest)) => format!("{}{rest}", self.paint(mark, label)),
+            None => line.to_owned(),
         }
     }
 }
@@ -143,12 +132,10 @@ mod tests {
     #[test]
     fn messages_look_like_those_of_psql() {
         let colours = palette(&[("PG_COLOR", "always")], false);
-        let shown = colours.message("pg-conf: error: port is taken\npg-conf: hint: pg-conf get port");
-        let expected = "\x1b[01mpg-conf:\x1b[0m \x1b[01;31merror:\x1b[0m port is taken\n\
-                        \x1b[01mpg-conf:\x1b[0m \x1b[01;36mhint:\x1b[0m pg-conf get port";
-        assert_eq!(shown, expected);
-        assert_eq!(colours.message("$ /bin/true"), "$ /bin/true");
-        assert_eq!(Palette::default().message("pg-conf: error: x"), "pg-conf: error: x");
+        assert_eq!(colours.message("error: port is taken"), "\x1b[01;31merror:\x1b[0m port is taken");
+        assert_eq!(colours.message("hint: pg-conf get port"), "\x1b[01;36mhint:\x1b[0m pg-conf get port");
+        assert_eq!(colours.message("the error: none"), "the error: none");
+        assert_eq!(Palette::default().message("error: x"), "error: x");
     }
 
     #[test]

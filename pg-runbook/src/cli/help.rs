@@ -3,6 +3,28 @@
 //! What must always hold: each line of an example that begins with a tool's name is a command that the tool takes
 //! (`tests/tests/help.rs` parses them all).
 
+use clap::Command;
+use clap::builder::StyledStr;
+
+/// A command line's texts name things as the code's documentation does, in backticks; a terminal and a manual page have
+/// none.
+#[must_use]
+pub fn plain(mut command: Command) -> Command {
+    let plainly = |text: &StyledStr| text.to_string().replace('`', "");
+    if let Some(about) = command.get_about().map(plainly) {
+        command = command.about(about);
+    }
+    if let Some(about) = command.get_long_about().map(plainly) {
+        command = command.long_about(about);
+    }
+    let command = command.mut_args(|argument| {
+        let (short, long) = (argument.get_help().map(plainly), argument.get_long_help().map(plainly));
+        let argument = short.into_iter().fold(argument, clap::Arg::help);
+        long.into_iter().fold(argument, clap::Arg::long_help)
+    });
+    command.mut_subcommands(plain)
+}
+
 /// The end of `-?`.
 pub const SHORT: &str = "--help has all options, with more words and examples.";
 

@@ -63,12 +63,21 @@ fn switched_off() -> bool {
 }
 
 fn is_pipe_or_file(disturbs: bool) -> bool {
-    let stdin = std::io::stdin();
-    // A closed standard input is no input.
-    let Ok(status) = fstat(stdin.as_fd()) else { return false };
-    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    let kind = kind(std::io::stdin());
     // Whoever pipes into ssh may have failed: what disturbs a server waits until that is known.
-    kind == SFlag::S_IFIFO && (disturbs || !other_end::is_an_ssh_sessions()) || kind == SFlag::S_IFREG
+    kind == Some(SFlag::S_IFIFO) && (disturbs || !other_end::is_an_ssh_sessions()) || kind == Some(SFlag::S_IFREG)
+}
+
+/// What a stream is; a closed one is nothing.
+fn kind(stream: impl AsFd) -> Option<SFlag> {
+    Some(SFlag::from_bits_truncate(fstat(stream).ok()?.st_mode & SFlag::S_IFMT.bits()))
+}
+
+/// Whether the document came by a pipe and goes on by one.
+pub(super) fn is_amid_a_pipeline(common: &CommonArguments) -> bool {
+    let from_stdin = common.input.as_ref().is_none_or(|file| file.as_os_str() == "-");
+    let is_pipe = |kind| kind == Some(SFlag::S_IFIFO);
+    from_stdin && is_pipe(kind(std::io::stdin())) && is_pipe(kind(std::io::stdout()))
 }
 
 /// What standard input is to bring.

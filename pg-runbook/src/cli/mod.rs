@@ -19,6 +19,7 @@ mod rounds;
 
 pub use ansible::OTHER_NAMES as ANSIBLE_NAMES;
 pub use arguments::CommonArguments;
+pub(crate) use other_end::is_over_ssh;
 pub use password::PasswordArguments;
 pub use rounds::Rounds;
 pub use run::Run;
@@ -131,7 +132,7 @@ fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
 /// Help has colours where the rest has them.
 fn parse<T: Tool>(words: &[OsString]) -> Result<T, clap::Error> {
     let choice = if Palette::of(&std::io::stdout()).is_empty() { ColorChoice::Never } else { ColorChoice::Always };
-    let mut command = T::command().color(choice);
+    let mut command = help::plain(T::command()).color(choice);
     let matches = command.try_get_matches_from_mut(words)?;
     T::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }

@@ -32,6 +32,13 @@ pub(super) fn is_an_ssh_sessions() -> bool {
     }
 }
 
+/// Whether it runs for somebody who came by ssh, on another host.
+pub(crate) fn is_over_ssh() -> bool {
+    let above = |process: &i32| parent(*process);
+    let mut processes = std::iter::successors(parent(getpid().as_raw()), above);
+    processes.any(|process| name(process).is_some_and(|name| name.starts_with("sshd")))
+}
+
 /// A shell that sshd started has the session's standard input. What such a shell became may be the end of a pipeline, and
 /// have its beginning for a child.
 fn began_with(first: i32) -> bool {

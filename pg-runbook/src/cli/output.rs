@@ -5,7 +5,7 @@
 
 use super::arguments::{CommonArguments, OutputForm};
 use super::table::{self, Screen};
-use super::{Run, Verb, ansible, step, success};
+use super::{Run, Verb, ansible, input, step, success};
 use crate::document::{Document, JSON_SCHEMA};
 use crate::failure::{Code, Failure};
 use crate::stderr;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub(super) fn tell(tool: &str, common: &CommonArguments, text: &str) {
     if !common.quiet {
-        stderr::line(&format!("{tool}: {text}"));
+        stderr::line(tool, text);
     }
 }
 
@@ -69,9 +69,11 @@ pub(super) fn fail_early(command: &clap::Command, tool: &str, arguments: &[OsStr
     failure.code.into()
 }
 
-/// Hands a failed upstream document on as it is.
+/// Hands a failed upstream document on as it is. Whoever failed has told of it; amid a pipeline there is nothing to add.
 pub(super) fn pass_on(tool: &str, common: &CommonArguments, upstream: &Document) -> ExitCode {
-    stderr::line(&format!("{tool}: error: {} failed before; nothing was done here", upstream.tool));
+    if !input::is_amid_a_pipeline(common) {
+        stderr::line(tool, &format!("error: {} failed before; nothing was done here", upstream.tool));
+    }
     let text = common.output.map_or_else(|| std::io::stdout().is_terminal(), |form| form == OutputForm::Text);
     if !text {
         let _ = write(&upstream.to_json());
@@ -110,7 +112,7 @@ pub(super) fn write(text: &str) -> std::io::Result<()> {
 
 fn lost(tool: &str, error: &std::io::Error, changed: bool) -> ExitCode {
     let done = if changed { "what was asked for was done" } else { "nothing was changed" };
-    stderr::line(&format!("{tool}: error: write the document on standard output: {error}; {done}"));
+    stderr::line(tool, &format!("error: write the document on standard output: {error}; {done}"));
     Code::Failed.into()
 }
 
@@ -120,6 +122,5 @@ fn explain(tool: &str, failure: &Failure) {
     let causes = failure.causes.iter().filter(|cause| !cause.is_empty());
     lines.extend(causes.map(|cause| format!("detail: {}", cause.replace('\n', "\n    "))));
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
-    let lines: Vec<String> = lines.iter().map(|line| format!("{tool}: {line}")).collect();
-    stderr::line(&lines.join("\n"));
+    stderr::line(tool, &lines.join("\n"));
 }

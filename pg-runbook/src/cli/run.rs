@@ -104,7 +104,7 @@ impl Run {
     /// A line for people on stderr.
     pub fn say(&self, text: &str) {
         if !self.common.quiet {
-            stderr::line(&format!("{}: {text}", self.tool));
+            stderr::line(self.tool, text);
         }
     }
 

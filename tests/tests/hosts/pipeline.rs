@@ -75,8 +75,12 @@ fn what_is_typed_at_a_terminal_waits_for_nothing_more_from_it(hosts: &Hosts) {
         assert_eq!(document["steps"].as_array().map(Vec::len), Some(tools), "{said}");
     }
     let failed = "pg-conf set no_such_setting=1";
-    let refused = work.run(&format!("ssh db1 {failed} | ssh db1 pg-cluster restart")).expect_code(4);
-    assert!(refused.stderr.contains("failed before"), "{refused}");
+    // The one that fails tells of it, and on which host; those behind it have nothing to add.
+    let refused =
+        work.run(&format!("ssh db1 {failed} | ssh db1 'pg-cluster restart | pg-cluster status'")).expect_code(4);
+    assert!(refused.stderr.starts_with("db1: pg-conf: error: "), "{refused}");
+    assert!(refused.stderr.contains("\ndb1: pg-conf: hint: "), "{refused}");
+    assert!(!refused.stderr.contains("failed before"), "{refused}");
     work.run("ssh -n db1 pg-cluster restart").expect_code(3).expect_hint("--no-input");
     // What somebody pipes in is read where that is said.
     let advertised = "ssh db1 pg-cluster advertise --host db1";

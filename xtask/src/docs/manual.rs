@@ -8,6 +8,7 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use pg_runbook::cli::help;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -41,7 +42,7 @@ pub fn pages(tools: &[Command], root: &Path) -> Result<Vec<Page>, String> {
         environment: rows(&document, "The environment")?,
     };
     for tool in tools {
-        let mut tool = without_backticks(tool.clone());
+        let mut tool = help::plain(tool.clone());
         // Verbs get the tool's options only when the tool is built.
         tool.build();
         let verbs: Vec<&Command> = tool.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
@@ -53,23 +54,6 @@ pub fn pages(tools: &[Command], root: &Path) -> Result<Vec<Page>, String> {
         }
     }
     Ok(pages)
-}
-
-/// Help texts name things as code does; a manual page has its own letters for that.
-fn without_backticks(mut command: Command) -> Command {
-    let plain = |text: &StyledStr| text.to_string().replace('`', "");
-    if let Some(about) = command.get_about().map(plain) {
-        command = command.about(about);
-    }
-    if let Some(about) = command.get_long_about().map(plain) {
-        command = command.long_about(about);
-    }
-    let command = command.mut_args(|argument| {
-        let (short, long) = (argument.get_help().map(plain), argument.get_long_help().map(plain));
-        let argument = short.into_iter().fold(argument, clap::Arg::help);
-        long.into_iter().fold(argument, clap::Arg::long_help)
-    });
-    command.mut_subcommands(without_backticks)
 }
 
 /// The table under a heading.
