@@ -61,6 +61,23 @@ impl ToolCommand<'_> {
     }
 }
 
+/// All of them with `PG_RUNBOOK_TEST_EVERY_CALL`, else about as many as this, from all over the run.
+#[must_use]
+pub fn some(calls: &[Call], count: usize) -> Vec<Call> {
+    let all = std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some();
+    let step = if all { 1 } else { calls.len().div_ceil(count) };
+    calls.iter().step_by(step.max(1)).cloned().collect()
+}
+
+/// Of the thousand files of a directory that goes, the removal of three.
+#[must_use]
+pub fn thinned(mut calls: Vec<Call>) -> Vec<Call> {
+    let files = calls.iter().filter(|call| call.name == "unlinkat").count();
+    let tells = |call: &Call| (1..4).any(|quarter| call.number == files * quarter / 4);
+    calls.retain(|call| call.name != "unlinkat" || tells(call));
+    calls
+}
+
 /// A swap that is killed at one call after the other, from its stop of the server on, each time on a new copy. What comes
 /// before the stop is no different from any other swap's.
 pub struct KilledSwaps<'a> {
@@ -81,10 +98,9 @@ impl KilledSwaps<'_> {
         (self.fetch)();
         let calls = (self.swap)().arg("--no-catch-up").calls(self.sandbox);
         let stop = calls.iter().position(|call| call.name == "kill").expect("a stop");
-        let every = if std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some() { 1 } else { self.every };
-        let chosen: Vec<&Call> = calls[stop..].iter().step_by(every).collect();
+        let chosen = some(&calls[stop..], (calls.len() - stop) / self.every);
         assert!(chosen.len() > 5, "too few calls to be true: {calls:?}");
-        for (turn, call) in chosen.into_iter().enumerate() {
+        for (turn, call) in chosen.iter().enumerate() {
             (self.fetch)();
             let status = (self.swap)().arg("--no-catch-up").hindered(call, "signal=KILL").start().ended();
             let told = format!("killed at {call:?}: {status}");

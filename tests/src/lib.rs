@@ -40,7 +40,7 @@ mod typing;
 pub use account::Account;
 pub use account::is_root;
 pub use ansible_core::{ANSIBLE_CORES, AnsibleCore};
-pub use calls::{Call, KilledSwaps, has_strace};
+pub use calls::{Call, KilledSwaps, has_strace, some, thinned};
 pub use cluster::{Client, ClusterBuilder, Served, TestCluster, names_below};
 pub use command::{Running, Stdin, ToolCommand};
 pub use corpus::{Example, examples};

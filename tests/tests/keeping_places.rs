@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tests::{
     Call, KilledSwaps, Pair, Sandbox, SmallDisk, has_strace, is_root, names_below, on_each_major, on_the_machines_own,
-    pair, skip,
+    pair, skip, some, thinned,
 };
 
 on_each_major!(what_lies_elsewhere_keeps_its_place_through_a_swap_and_a_rollback);
 on_the_machines_own!(
     a_copy_that_does_not_stream_gives_the_places_back,
     a_swap_killed_at_any_call_leaves_each_directory_its_own,
+    a_rollback_killed_at_any_call_leaves_each_directory_its_own,
+    a_fetch_killed_at_any_call_leaves_nothing_in_the_places,
     a_fetch_that_is_broken_off_leaves_nothing_in_the_places,
     a_write_ahead_log_in_a_folder_of_roots_keeps_its_place,
     a_write_ahead_log_that_can_not_move_is_refused_with_the_way_out,
@@ -143,6 +145,55 @@ fn a_swap_killed_at_any_call_leaves_each_directory_its_own(sandbox: &Sandbox) {
         assert!(left.is_empty(), "{left:?}\n{told}");
     };
     KilledSwaps { sandbox, fetch: &fetch, swap: &swap, every: 4 }.run(&killed, &ended);
+}
+
+fn a_rollback_killed_at_any_call_leaves_each_directory_its_own(sandbox: &Sandbox) {
+    if !has_strace() {
+        return;
+    }
+    let scene = scene(sandbox);
+    let pair = &scene.pair;
+    let ready = || {
+        pair.swap("commit").run().success();
+        pair.swap("run").arg("--force").run().success().expect_changed(true);
+        [inode(&pair.standby.data), inode(&scene.wal)]
+    };
+    ready();
+    let calls = pair.swap("rollback").calls(sandbox);
+    for call in &some(&calls, 6) {
+        let taken_out = ready();
+        let ended = pair.swap("rollback").hindered(call, "signal=KILL").start().ended();
+        let told = format!("killed at {call:?}: {ended}");
+        assert_ne!(pair.standby.try_sql("SELECT pg_is_in_recovery()").as_deref(), Some("f"), "{told}");
+        let again = pair.swap("rollback").run().success();
+        scene.has_its_places();
+        let in_place = [inode(&pair.standby.data), inode(&scene.wal)];
+        assert!(taken_out.iter().zip(&in_place).all(|(old, new)| old != new), "{told}\n{again}");
+        assert_eq!(scene.others(), 2, "what was taken out is kept\n{told}\n{again}");
+    }
+}
+
+fn a_fetch_killed_at_any_call_leaves_nothing_in_the_places(sandbox: &Sandbox) {
+    if !has_strace() {
+        return;
+    }
+    let scene = scene(sandbox);
+    let pair = &scene.pair;
+    let fetch = || pair.swap("fetch").args(["--force", "--progress", "none"]);
+    fetch().run().success();
+    let (served, calls) = (pair.standby.served(), thinned(fetch().calls(sandbox)));
+    for call in &some(&calls, 6) {
+        let told = format!("killed at {call:?}: {}", fetch().hindered(call, "signal=KILL").start().ended());
+        assert!(served.still(), "somebody was not served\n{told}");
+        let again = fetch().run().success();
+        // The copy's own places, and the standby's.
+        assert_eq!(scene.others(), 2, "{told}\n{again}");
+        scene.has_its_places();
+    }
+    pair.swap("swap").run().success().expect_changed(true);
+    scene.has_its_places();
+    pair.swap("commit").run().success();
+    assert_eq!(scene.others(), 0);
 }
 
 fn a_fetch_that_is_broken_off_leaves_nothing_in_the_places(sandbox: &Sandbox) {

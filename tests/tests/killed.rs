@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tests::{Call, Pair, Sandbox, has_strace, on_the_machines_own, pair, wait_for};
+use tests::{Call, Pair, Sandbox, has_strace, on_the_machines_own, pair, some, wait_for};
 
 on_the_machines_own!(
     a_swap_killed_at_any_call_ends_in_the_old_state_or_the_new_one,
@@ -45,12 +45,6 @@ fn scene(sandbox: &Sandbox) -> Scene<'_> {
 
 fn inode(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap_or_else(|error| panic!("look at {path:?}: {error}")).ino()
-}
-
-/// Every call, or each so-many-th.
-fn some(calls: Vec<Call>, step: usize) -> Vec<Call> {
-    let step = if std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some() { 1 } else { step };
-    calls.into_iter().step_by(step).collect()
 }
 
 impl Scene<'_> {
@@ -140,7 +134,7 @@ fn a_swap_killed_at_any_call_ends_in_the_old_state_or_the_new_one(sandbox: &Sand
     // Until the journal is written nothing is begun but the copy's own catching up.
     let begun = calls.iter().rposition(|call| call.name == "kill").expect("a stop") - 5;
     let (before, after) = calls.split_at(begun);
-    scene.swap_hindered(&some(before.to_vec(), 6), "signal=KILL", &[]);
+    scene.swap_hindered(&some(before, before.len() / 6), "signal=KILL", &[]);
     scene.swap_hindered(after, "signal=KILL", &[]);
 }
 
@@ -169,7 +163,8 @@ fn a_rollback_killed_at_any_call_ends_in_the_old_state_or_the_new_one(sandbox: &
         [new, old]
     };
     ready();
-    let calls = some(scene.pair.swap("rollback").calls(sandbox), 4);
+    let calls = scene.pair.swap("rollback").calls(sandbox);
+    let calls = some(&calls, calls.len() / 4);
     assert!(calls.len() > 5, "too few calls to be true: {calls:?}");
     for call in &calls {
         let folders = ready();
@@ -231,7 +226,7 @@ fn a_disk_that_is_full_at_a_write_leaves_one_state_whole(sandbox: &Sandbox) {
     let scene = scene(sandbox);
     let calls = calls_of_a_swap(&scene);
     let writes: Vec<Call> = calls.into_iter().filter(|call| call.name == "write").collect();
-    scene.swap_hindered(&some(writes, 2), "error=ENOSPC", &[]);
+    scene.swap_hindered(&some(&writes, writes.len() / 2), "error=ENOSPC", &[]);
 }
 
 fn a_signal_during_the_exchange_waits_until_it_is_done(sandbox: &Sandbox) {

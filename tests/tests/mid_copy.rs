@@ -14,7 +14,9 @@ use scene::{PATIENCE, Scene, look, scene};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tests::{Call, Outcome, Running, Sandbox, SmallDisk, has_strace, on_the_machines_own, pair, pair_in, wait_for};
+use tests::{
+    Call, Outcome, Running, Sandbox, SmallDisk, has_strace, on_the_machines_own, pair, pair_in, some, thinned, wait_for,
+};
 
 on_the_machines_own!(
     a_fetch_killed_at_any_call_leaves_nothing_to_the_next_one,
@@ -32,13 +34,6 @@ on_the_machines_own!(
     two_runs_at_once_are_one_after_the_other,
 );
 
-/// Every call, or about as many as this, from all over the run.
-fn some(calls: &[Call], count: usize) -> Vec<Call> {
-    let all = std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some();
-    let step = if all { 1 } else { calls.len().div_ceil(count) };
-    calls.iter().step_by(step.max(1)).cloned().collect()
-}
-
 fn calls_of_a_fetch(scene: &Scene<'_>) -> Vec<Call> {
     let fetch = || scene.pair.swap("fetch").args(["--force", "--progress", "none"]);
     // An earlier copy goes first, as it does in those that follow.
@@ -46,14 +41,6 @@ fn calls_of_a_fetch(scene: &Scene<'_>) -> Vec<Call> {
     let calls = thinned(fetch().calls(scene.pair.standby.sandbox));
     eprintln!("{} calls: {}", calls.len(), calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>().join(" "));
     assert!(calls.iter().any(|call| call.name.starts_with("rename")) && calls.len() > 30, "too few to be true");
-    calls
-}
-
-/// Of the thousand files of an earlier copy, the removal of three.
-fn thinned(mut calls: Vec<Call>) -> Vec<Call> {
-    let files = calls.iter().filter(|call| call.name == "unlinkat").count();
-    let tells = |call: &Call| (1..4).any(|quarter| call.number == files * quarter / 4);
-    calls.retain(|call| call.name != "unlinkat" || tells(call));
     calls
 }
 

@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::time::Duration;
 use tests::{
-    Call, Pair, Running, Sandbox, SmallDisk, has_strace, on_each_major, on_the_machines_own, pair, pair_in, wait_for,
+    Call, Pair, Running, Sandbox, SmallDisk, has_strace, on_each_major, on_the_machines_own, pair, pair_in, some,
+    thinned, wait_for,
 };
 
 on_each_major!(
@@ -20,6 +21,7 @@ on_the_machines_own!(
     what_is_free_elsewhere_is_no_room_for_the_data_directory,
     old_data_is_not_given_up_where_a_tablespaces_size_is_not_known,
     what_is_only_announced_is_taken_back,
+    killed_at_any_call_it_ends_with_the_old_data_or_with_a_copy,
     a_copy_that_does_not_stream_stays_for_there_is_no_way_back,
     what_lies_elsewhere_keeps_its_place_also_where_it_is_emptied,
     a_check_tells_the_outage_and_touches_nothing,
@@ -125,6 +127,35 @@ fn what_is_only_announced_is_taken_back(sandbox: &Sandbox) {
         assert!(!pair.standby.data.join("pg-runbook.given-up.json").exists(), "{told}");
         assert_eq!(beside(&pair), [] as [PathBuf; 0], "{told}");
         assert_eq!(pair.standby.started() == started, name == "kill", "{told}");
+    }
+}
+
+fn killed_at_any_call_it_ends_with_the_old_data_or_with_a_copy(sandbox: &Sandbox) {
+    if !has_strace() {
+        return;
+    }
+    let pair = alone(sandbox);
+    let calls = thinned(replace(&pair).args(["--progress", "none"]).calls(sandbox));
+    let is_no_primary = |told: &str| {
+        let in_recovery = pair.standby.try_sql("SELECT pg_is_in_recovery()");
+        assert_ne!(in_recovery.as_deref(), Some("f"), "{told}");
+    };
+    for call in &some(&calls, 10) {
+        let run = replace(&pair).args(["--progress", "none"]).hindered(call, "signal=KILL").start();
+        let told = format!("killed at {call:?}: {}", run.ended());
+        is_no_primary(&told);
+        // Somebody starts what is there: it is whole and a standby, or it does not start.
+        let start = pair.standby.tool("start").run();
+        let told = format!("{told}\n{start}");
+        assert!(start.code() == 0 || start.code() == 3 && start.error().contains("has no data to start on"), "{told}");
+        is_no_primary(&told);
+        let again = pair.swap("run").run();
+        let told = format!("{told}\n{again}");
+        assert_eq!(again.code(), 0, "{told}");
+        pair.streams();
+        assert!(!pair.standby.data.join("pg-runbook.given-up.json").exists(), "{told}");
+        pair.swap("commit").run().success();
+        assert_eq!(beside(&pair), [] as [PathBuf; 0], "{told}");
     }
 }
 
