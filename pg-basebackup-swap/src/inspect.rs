@@ -12,6 +12,7 @@ use crate::streaming::{self, Goal};
 use pg_runbook::cluster::{Role, contents, plain, version};
 use pg_runbook::configuration::{ConfFile, EntryKind};
 use pg_runbook::invocation::shell_word;
+use pg_runbook::server::place;
 use pg_runbook::{Cluster, Failure, GivenUp, Run, durable_file, signals, standby};
 use std::path::PathBuf;
 
@@ -75,7 +76,7 @@ fn beside(run: &mut Run, cluster: &Cluster, standing: Standing, source: &Source)
     let Standing::Streams(Some(sender)) = standing else { return standing };
     let target = &source.target;
     let hosts = [Some(target.host.clone()), target.hostaddr.map(|address| address.to_string())];
-    if hosts.into_iter().flatten().any(|host| streaming::place(&host, target.port) == sender) {
+    if hosts.into_iter().flatten().any(|host| place(&host, target.port) == sender) {
         return Standing::Streams(None);
     }
     run.warn(format!(
@@ -201,7 +202,7 @@ fn judge_standby(run: &mut Run, cluster: &mut Cluster, goal: &Goal, force: bool)
         return Ok(Standing::Down);
     }
     match streaming::wait(run, cluster, goal, streaming::RECONNECTS_WITHIN)? {
-        Ok(replication) => Ok(Standing::Streams(streaming::sender(&replication))),
+        Ok(replication) => Ok(Standing::Streams(replication.sender())),
         Err(missing) => {
             run.say(&format!("{} does not stream: {missing}", cluster.title()));
             Ok(Standing::Replaceable("it does not stream"))

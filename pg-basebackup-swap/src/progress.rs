@@ -45,6 +45,8 @@ pub struct Teller<'a> {
     run: &'a Run,
     form: Form,
     begun: Instant,
+    /// When the first of the copy had come: what the primary needed before is not the copy's pace.
+    copying_since: Option<Instant>,
     /// When the last line came, and at which tenth of the copy.
     last: (Instant, u64),
 }
@@ -67,7 +69,7 @@ impl<'a> Teller<'a> {
             ProgressForm::Text => Form::Lines,
             ProgressForm::None => Form::Nothing,
         };
-        Self { run, form, begun: Instant::now(), last: (Instant::now(), 0) }
+        Self { run, form, begun: Instant::now(), copying_since: None, last: (Instant::now(), 0) }
     }
 
     /// The primary makes the checkpoint that a base backup begins with, which can take minutes.
@@ -84,9 +86,10 @@ impl<'a> Teller<'a> {
 
     /// So much is here.
     pub fn copied(&mut self, progress: Progress) {
+        let since = *self.copying_since.get_or_insert_with(Instant::now);
         match &self.form {
             Form::Bar(bar) => move_bar(bar, progress),
-            Form::Lines => self.line(progress),
+            Form::Lines => self.line(progress, since.elapsed()),
             Form::Events => event(&json!({
                 "event": "progress",
                 "bytes": progress.done,
@@ -99,14 +102,14 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn line(&mut self, progress: Progress) {
+    fn line(&mut self, progress: Progress, copying: Duration) {
         let tenth = progress.total.map_or(0, |total| progress.done * 10 / total.max(1));
         let since = self.last.0.elapsed();
         if since < AT_MOST_EVERY || tenth == self.last.1 && since < AT_LEAST_EVERY {
             return;
         }
         self.last = (Instant::now(), tenth);
-        self.run.say(&sentence(progress, self.begun.elapsed()));
+        self.run.say(&sentence(progress, copying));
     }
 
     fn seconds(&self) -> f64 {
@@ -127,13 +130,15 @@ fn style(bar: &ProgressBar, template: &str) {
 }
 
 fn move_bar(bar: &ProgressBar, progress: Progress) {
-    if bar.length() == Some(0) {
+    let is_first = bar.length() == Some(0);
+    bar.set_position(progress.done);
+    bar.set_length(progress.total.unwrap_or_default().max(progress.done).max(1));
+    if is_first {
         bar.disable_steady_tick();
+        // What is there by now is no pace.
         bar.reset_elapsed();
         style(bar, BAR);
     }
-    bar.set_length(progress.total.unwrap_or_default().max(progress.done).max(1));
-    bar.set_position(progress.done);
     if progress.of_tablespaces > 1 {
         bar.set_message(format!(", {} of {} tablespaces", progress.tablespaces, progress.of_tablespaces));
     }

@@ -76,18 +76,6 @@ impl Goal {
     }
 }
 
-/// Where a standby streams from, where it says so (11 and later).
-#[must_use]
-pub fn sender(replication: &Replication) -> Option<String> {
-    Some(place(replication.sender_host.as_ref()?, u16::try_from(replication.sender_port?).ok()?))
-}
-
-/// `db1:5432`, `[::1]:5432`
-#[must_use]
-pub fn place(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 /// Where a standby stands now, where it can be asked.
 pub fn position(server: &mut Server) -> Option<Position> {
     // Until it streams, its last restartpoint tells the timeline.
@@ -98,14 +86,17 @@ pub fn position(server: &mut Server) -> Option<Position> {
     Some(Position { replayed: values.next()?.parse().ok()?, timeline: values.next()?.parse().ok()? })
 }
 
-/// Looks until the goal is reached or the time is over; `Err` holds what was missing at the last look.
+/// Looks until the goal is reached or the time is over, and says what it waits for where that takes long; `Err` holds what
+/// was missing at the last look.
 pub fn wait(
     run: &mut Run,
     cluster: &mut Cluster,
     goal: &Goal,
     limit: Duration,
 ) -> Result<Result<Replication, String>, Failure> {
-    let deadline = Instant::now() + limit;
+    let begun = Instant::now();
+    let deadline = begun + limit;
+    let mut told = false;
     loop {
         let missing = match look(run, cluster, goal)? {
             Ok(replication) => return Ok(Ok(replication)),
@@ -113,6 +104,10 @@ pub fn wait(
         };
         if Instant::now() >= deadline || cluster.state == State::Down {
             return Ok(Err(missing));
+        }
+        if begun.elapsed() >= SETTLES_WITHIN && !std::mem::replace(&mut told, true) {
+            let (title, limit) = (cluster.title(), limit.as_secs());
+            run.say(&format!("waiting up to {limit} s for {title} to stream: {missing}"));
         }
         signals::safe_point("while waiting for the standby to stream")?;
         std::thread::sleep(Duration::from_millis(20));
@@ -265,7 +260,7 @@ mod tests {
         assert_eq!(Goal::current("7", Some(1)).missing(&follows_the_old), None);
         let missing = Goal::current("7", Some(2)).missing(&follows_the_old);
         assert_eq!(missing.as_deref(), Some("it streams timeline 1, and the primary wrote 2"));
-        assert_eq!(sender(&follows_the_old).as_deref(), Some("[fd57::a]:5432"));
+        assert_eq!(follows_the_old.sender().as_deref(), Some("[fd57::a]:5432"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::args::{ConnectArguments, StopArguments};
 use crate::fall_back;
+use crate::lag;
 use crate::readiness;
 use crate::running::{self, AttachedStandby};
 use crate::serve::{act, look_again, start_down, take, tell_if_outside};
@@ -43,6 +44,7 @@ fn restart_running(run: &mut Run, cluster: &mut Cluster, arguments: &StopArgumen
     let before = Before::of(run, cluster, &arguments.serve.connection)?;
     readiness::refuse_what_would_not_start(run, cluster, &before.rule_errors)?;
     service::refuse_what_could_not_start(cluster)?;
+    tell_of_standbys(run, cluster, &before.standbys);
     if !run.check() {
         let restarted = service::restart(cluster, arguments.mode.into(), arguments.serve.timeout);
         if let Err(failure) = look_again(run, cluster, restarted) {
@@ -78,32 +80,39 @@ struct Before {
     started: f64,
     /// What it finds wrong in `pg_hba.conf`.
     rule_errors: Vec<String>,
+    /// Those that will have to connect again.
+    standbys: Vec<AttachedStandby>,
 }
 
 impl Before {
-    /// Asks it, and tells of the standbys that will have to reconnect. One that can't be asked still has its
-    /// postmaster.pid, which knows the second of its start.
+    /// Asks it. One that can't be asked still has its postmaster.pid, which knows the second of its start.
     fn of(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArguments) -> Result<Self, Failure> {
         let Ok(mut server) = running::connect(run, cluster, connection) else {
             let process = postmaster::look(&cluster.data_directory).process();
             #[allow(clippy::cast_precision_loss)] // Seconds since 1970 fit.
             let started = process.map_or(0.0, |process| process.started as f64);
-            return Ok(Self { started, rule_errors: Vec::new() });
+            return Ok(Self { started, rule_errors: Vec::new(), standbys: Vec::new() });
         };
-        let standbys = running::attached_standbys(&mut server)?;
-        for standby in &standbys {
-            run.say(&line_of(standby, cluster));
-        }
-        if !standbys.is_empty() {
-            run.fact("standbys", &standbys);
-        }
-        Ok(Self { started: running::started(&mut server)?, rule_errors: service::rule_errors(&mut server)? })
+        Ok(Self {
+            started: running::started(&mut server)?,
+            rule_errors: service::rule_errors(&mut server)?,
+            standbys: running::attached_standbys(&mut server)?,
+        })
+    }
+}
+
+fn tell_of_standbys(run: &mut Run, cluster: &Cluster, standbys: &[AttachedStandby]) {
+    for standby in standbys {
+        run.say(&line_of(standby, cluster));
+    }
+    if !standbys.is_empty() {
+        run.fact("standbys", &standbys);
     }
 }
 
 fn line_of(standby: &AttachedStandby, cluster: &Cluster) -> String {
     let from = standby.address.as_ref().map(|address| format!(" at {address}")).unwrap_or_default();
-    let lag = standby.lag_bytes.map(|bytes| format!(", {bytes} bytes behind")).unwrap_or_default();
+    let lag = standby.lag_bytes.map(|bytes| format!(", {} behind", lag::shown(bytes))).unwrap_or_default();
     let name = if standby.name.is_empty() { &standby.username } else { &standby.name };
     format!(
         "{name}{from} is attached to {} ({}{lag}); it loses its connection and comes back by itself",

@@ -77,8 +77,7 @@ pub fn replication(replication: &Replication) -> Vec<(&'static str, Cell)> {
     let source = match &replication.status {
         None => Cell::from("no walreceiver runs").marked(Mark::Error),
         Some(status) => {
-            let port = replication.sender_port.map(|port| format!(":{port}")).unwrap_or_default();
-            let from = replication.sender_host.as_ref().map(|host| format!(" from {host}{port}")).unwrap_or_default();
+            let from = replication.sender().map(|place| format!(" from {place}")).unwrap_or_default();
             let timeline = replication.timeline.map(|number| format!(", timeline {number}")).unwrap_or_default();
             let told = Cell::from(format!("{status}{from}{timeline}"));
             if status == "streaming" { told } else { told.marked(Mark::Warning) }
@@ -87,16 +86,31 @@ pub fn replication(replication: &Replication) -> Vec<(&'static str, Cell)> {
     let mut facts = vec![("replication", source)];
     facts.extend(replication.received.as_deref().map(|place| ("received", place.into())));
     if let Some(place) = &replication.replayed {
-        let bytes = replication.lag_bytes.or(replication.replay_lag_bytes);
-        let bytes = bytes.map(|bytes| format!(", {} behind", lag::shown(bytes))).unwrap_or_default();
-        let time = replication.lag_seconds.map(|time| format!(" ({})", lag::time_shown(time))).unwrap_or_default();
-        facts.push(("replayed", format!("{place}{bytes}{time}").into()));
+        let behind = if replication.status.is_some() { behind(replication) } else { left_to_replay(replication) };
+        facts.push(("replayed", format!("{place}{behind}").into()));
     }
     if let Some(seconds) = replication.silent_seconds {
         let told = Cell::from(format!("{} ago", lag::time_shown(seconds)));
         facts.push(("last word", if lag::is_silent(seconds) { told.marked(Mark::Warning) } else { told }));
     }
     facts
+}
+
+fn behind(replication: &Replication) -> String {
+    let bytes = replication.lag_bytes.or(replication.replay_lag_bytes);
+    let bytes = bytes.map(|bytes| format!(", {} behind", lag::shown(bytes))).unwrap_or_default();
+    let time = replication.lag_seconds.map(|time| format!(" ({})", lag::time_shown(time))).unwrap_or_default();
+    bytes + &time
+}
+
+/// Without a walreceiver nobody says how far the primary is.
+fn left_to_replay(replication: &Replication) -> String {
+    let left = match replication.replay_lag_bytes {
+        Some(bytes) if bytes > 0 => format!("{} of what came are left", lag::shown(bytes)),
+        _ => "all that came".into(),
+    };
+    let age = replication.lag_seconds.map(|time| format!(", the last change {} old", lag::time_shown(time)));
+    format!(", {left}{}; how far its primary is, it can't tell", age.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -106,3 +106,23 @@ fn a_standby_says_from_where_how_far_and_when_it_heard_of_it() {
     let silent = list(&replication(&Replication::default()), &Screen::default());
     assert_eq!(silent, ["replication: no walreceiver runs"]);
 }
+
+#[test]
+fn a_standby_without_a_walreceiver_is_not_said_to_be_abreast() {
+    let mut silent = Replication {
+        replayed: Some("0/5000148".into()),
+        replay_lag_bytes: Some(0),
+        lag_seconds: Some(312.0),
+        ..Replication::default()
+    };
+    let told = |silent: &Replication| list(&replication(silent), &screen(120)).join("\n");
+    insta::assert_snapshot!(told(&silent), @r"
+    replication: no walreceiver runs
+    replayed:    0/5000148, all that came, the last change 5m 12s old; how far its primary is, it can't tell
+    ");
+    silent.replay_lag_bytes = Some(3 << 20);
+    insta::assert_snapshot!(told(&silent), @r"
+    replication: no walreceiver runs
+    replayed:    0/5000148, 3.0 MB of what came are left, the last change 5m 12s old; how far its primary is, it can't tell
+    ");
+}

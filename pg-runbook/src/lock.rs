@@ -84,8 +84,13 @@ fn listed(file: &File) -> Option<String> {
         words.nth(1) == Some("FLOCK") && words.nth(3).is_some_and(|place| place.ends_with(&inode))
     })?;
     let pid = line.split_whitespace().nth(4)?;
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_else(|_| "a process".into());
-    Some(format!("{} (pid {pid})", name.trim()))
+    Some(format!("{} (pid {pid})", name(pid).unwrap_or_else(|| "a process".into())))
+}
+
+/// By its command line, because the kernel's own name for it ends after 15 characters.
+fn name(pid: &str) -> Option<String> {
+    let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+    Some(Path::new(words.split('\0').next()?).file_name()?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::document::{LOCATION, SYSTEM_IDENTIFIER};
 use crate::failure::Failure;
 use crate::invocation::shell_word;
 use crate::replication::between;
-use crate::server::{ConnectionArguments, Defaults, Server};
+use crate::server::{ConnectionArguments, Defaults, Server, place};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -32,9 +32,10 @@ pub struct Replication {
     pub replayed: Option<String>,
     /// Bytes received and not yet replayed.
     pub replay_lag_bytes: Option<i64>,
-    /// Bytes that the sender said to have, and that are not replayed yet.
+    /// Bytes that the sender said to have, and that are not replayed yet; null where there is no sender to say so.
     pub lag_bytes: Option<i64>,
-    /// How old the last transaction is that was replayed, in seconds; 0 where nothing that came waits to be replayed.
+    /// How old the last transaction is that was replayed, in seconds; 0 where a walreceiver runs and nothing that came
+    /// waits to be replayed.
     pub lag_seconds: Option<f64>,
     /// For how long the sender said nothing, in seconds; an idle one speaks each `wal_sender_timeout` / 2.
     pub silent_seconds: Option<f64>,
@@ -44,6 +45,14 @@ pub struct Replication {
     /// Whether the sender went along with it: one that has no longer what is asked for begins, and breaks off at once.
     #[serde(skip)]
     pub settled: bool,
+}
+
+impl Replication {
+    /// Where it streams from, such as `db1:5432`, where it says so (11 and later).
+    #[must_use]
+    pub fn sender(&self) -> Option<String> {
+        Some(place(self.sender_host.as_ref()?, u16::try_from(self.sender_port?).ok()?))
+    }
 }
 
 /// Why its walreceiver could not do its work the last time, in the log's own words.
@@ -101,14 +110,15 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
     let query = format!(
         "SELECT status, {host}, received_tli, {received}::text,
             coalesce({received} > receive_start_lsn OR backend_start < clock_timestamp() - interval '1 s', false),
-            greatest(pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()), 0)::bigint,
+            CASE WHEN latest_end_lsn IS NOT NULL
+                THEN greatest(pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()), 0)::bigint END,
             extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8
         FROM (SELECT 1) one LEFT JOIN pg_stat_wal_receiver ON true LEFT JOIN pg_stat_activity USING (pid)"
     );
     let rows = server.query(&query, &[])?;
     let replay = "SELECT pg_last_wal_replay_lsn()::text, pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint,
         (SELECT system_identifier::text FROM pg_control_system()),
-        (CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+        (CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
             ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END)::float8";
     let replayed = server.query(replay, &[])?;
     let (Some(row), Some(replay)) = (rows.first(), replayed.first()) else { return Ok(Replication::default()) };

@@ -81,6 +81,9 @@ fn an_earlier_reject_is_respected_and_named(sandbox: &Sandbox) {
     assert!(!refused.changed());
     assert_eq!((cluster.fingerprint(), cluster.loaded()), before);
     // One that is for others is no obstacle.
+    let nowhere = allow(&cluster, &["replicator", "--from", "db2.invalid"]).run().success().expect_changed(true);
+    nowhere.expect_warning("db2.invalid has no address");
+    disallow(&cluster, &["replicator", "--from", "db2.invalid"]).run().success().expect_changed(true);
     let allowed = allow(&cluster, &["replicator", "--from", "::1"]).run().success().expect_changed(true);
     reload(sandbox, &allowed);
     assert!(!logs_in(&cluster, "127.0.0.1"));
@@ -179,6 +182,9 @@ fn host_names_and_ipv6_let_in(sandbox: &Sandbox) {
     assert!(logs_in(&cluster, "127.0.0.1"), "the server resolves the name both ways");
     allow(&cluster, &["replicator", "--from", "LOCALHOST"]).run().success().expect_changed(false);
     disallow(&cluster, &["replicator", "--from", "localhost"]).run().success().expect_changed(true);
+    let nowhere = allow(&cluster, &["replicator", "--from", "db2.invalid"]).run().success().expect_changed(true);
+    nowhere.expect_warning("db2.invalid has no address");
+    disallow(&cluster, &["replicator", "--from", "db2.invalid"]).run().success().expect_changed(true);
     let allowed = allow(&cluster, &["replicator", "--from", "::1"]).run().success().expect_changed(true);
     reload(sandbox, &allowed);
     assert!(!logs_in(&cluster, "127.0.0.1"));

@@ -34,7 +34,11 @@ fn a_standby_that_is_too_far_behind_or_does_not_stream_fails_the_check(sandbox: 
     wait_for("the standby to lose its primary", Duration::from_secs(20), || {
         pair.standby.sql("SELECT count(*) FROM pg_stat_wal_receiver") == "0"
     });
-    check(&pair.standby, "1TB").expect_code(1).expect_error("does not stream: no walreceiver runs");
+    let alone = check(&pair.standby, "1TB").expect_code(1).expect_error("does not stream: no walreceiver runs");
+    // How far its primary is by now nobody tells it, and that is no nought.
+    assert!(alone.document["replication"]["lag_bytes"].is_null(), "{alone}");
+    let text = pair.standby.tool("status").args(["--output", "text"]).run();
+    assert!(text.stdout.contains("how far its primary is, it can't tell") && !text.stdout.contains("behind"), "{text}");
     check(&pair.primary, "1TB").expect_code(1).expect_error("is down").expect_hint("pg-cluster start");
     pair.primary.tool("status").run().success();
 }

@@ -248,6 +248,10 @@ fn standbys_are_shown_in_the_plan(sandbox: &Sandbox) {
     assert_eq!(planned.document["standbys"][0]["state"], "streaming", "{planned}");
     pair.primary.tool("restart").run().success();
     pair.streams();
+    // What is refused takes nobody's connection.
+    pair.primary.append("postgresql.conf", "work_mem = 'much'\n");
+    let refused = pair.primary.tool("restart").run().expect_code(3);
+    assert!(!refused.stderr.contains("is attached to"), "{refused}");
 }
 
 /// The program that judges runs with 8 MB of stack, the server with 1 MB, and the server was not to be asked.

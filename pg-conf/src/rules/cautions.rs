@@ -3,7 +3,8 @@
 //! What must always hold: nothing here decides anything; it is said, and the work goes on.
 
 use crate::rules::access::Request;
-use crate::rules::hba_file::Rule;
+use crate::rules::hba_file::{Origin, Rule, is_host};
+use crate::rules::lookup;
 use crate::rules::role_facts::{RoleFacts, Verifier};
 use pg_runbook::server::Server;
 use pg_runbook::{Failure, Run};
@@ -43,6 +44,7 @@ pub fn of_request(run: &mut Run, request: &Request, known: Known) {
     for from in request.origins.iter().flatten().filter(|from| from.is_everywhere()) {
         run.warn(format!("{} is every address there is; name the hosts or their network", from.text));
     }
+    request.origins.iter().flatten().filter_map(|from| of_name(&from.origin)).for_each(|text| run.warn(text));
     if request.method == "md5" && known.verifier() == Verifier::Scram {
         run.warn(format!("the password of {role} is stored for SCRAM: --method scram-sha-256 would do"));
     }
@@ -64,6 +66,33 @@ pub fn of_request(run: &mut Run, request: &Request, known: Known) {
     }
 }
 
+/// Of a host by name: at each login the server asks for the name of the address that it comes from, and then whether that
+/// name has the address (`check_hostname` in hba.c).
+fn of_name(origin: &Origin) -> Option<String> {
+    let Origin::Host { name, addresses } = origin else { return None };
+    // One that begins with a dot is the end of names.
+    let first = match addresses.first() {
+        _ if name.starts_with('.') => return None,
+        None => {
+            return Some(format!(
+                "{name} has no address that this host can find, so the rule lets nobody in until it has one: getent hosts {name}"
+            ));
+        }
+        Some(first) => first,
+    };
+    let names: Vec<Option<String>> = addresses.iter().map(|address| lookup::name_of(*address)).collect();
+    if names.iter().flatten().any(|known| is_host(name, known)) {
+        return None;
+    }
+    let found = match names.into_iter().flatten().next() {
+        Some(other) => format!("{first} is called {other}"),
+        None => format!("{first} has no name"),
+    };
+    Some(format!(
+        "the server looks for the name of the address that a login comes from, and {found} here, not {name}; --from {first} needs no name"
+    ))
+}
+
 /// Of a rule that lets the role in already, by another method than was asked for.
 pub fn of_rule(rule: &Rule, request: &Request, place: &str, known: Known) -> Option<String> {
     let name = &request.role.text;
@@ -79,5 +108,22 @@ pub fn of_rule(rule: &Rule, request: &Request, place: &str, known: Known) -> Opt
         }
         "md5" => Some(format!("{place} is md5, which takes SCRAM verifiers too; scram-sha-256 would be stricter")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_whose_address_leads_back_to_another_name_is_told_of() {
+        let host = |name: &str| Origin::Host { name: name.into(), addresses: vec!["127.0.0.1".parse().unwrap()] };
+        assert_eq!(of_name(&host("localhost")), None);
+        let told = of_name(&host("db2.example.org")).unwrap_or_default();
+        assert!(
+            told.contains("127.0.0.1 is called localhost") && told.ends_with("--from 127.0.0.1 needs no name"),
+            "{told}"
+        );
+        assert_eq!(of_name(&Origin::Host { name: ".example.org".into(), addresses: Vec::new() }), None);
     }
 }

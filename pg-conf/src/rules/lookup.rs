@@ -88,10 +88,14 @@ fn has_name(asked: IpNet, pattern: &str) -> Option<Match> {
     if asked.prefix_len() != asked.max_prefix_len() {
         return None;
     }
-    let socket = SocketAddr::new(asked.addr(), 0);
-    let Ok((name, _)) = dns_lookup::getnameinfo(&socket, nix::libc::NI_NAMEREQD) else { return Some(Match::No) };
+    let Some(name) = name_of(asked.addr()) else { return Some(Match::No) };
     let is_it = is_host(pattern, &name) && addresses(&name).contains(&asked.addr());
     Some(is_it.into())
+}
+
+/// The name that the resolver has for an address.
+pub fn name_of(address: IpAddr) -> Option<String> {
+    dns_lookup::getnameinfo(&SocketAddr::new(address, 0), nix::libc::NI_NAMEREQD).ok().map(|(name, _)| name)
 }
 
 /// The addresses that the resolver has for a name; none where it has none or doesn't answer.

@@ -3,7 +3,7 @@
 //! What must always hold: none advises to check less without saying what is given up.
 
 use super::shell;
-use super::target::Target;
+use super::target::{Target, place};
 
 /// A certificate that names another host.
 pub(crate) const ANOTHER_NAME: &str =
@@ -19,8 +19,7 @@ pub(crate) fn root_certificate(target: &Target) -> String {
 
 /// The authority that signed the server's certificate isn't believed.
 pub(crate) fn another_authority(target: &Target) -> String {
-    let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
-    let server = format!("{host}:{}", target.port);
+    let server = place(&target.host, target.port);
     let words = ["openssl", "s_client", "-starttls", "postgres", "-connect", &server, "-showcerts"];
     format!(
         "what it shows, and who signed it: {} </dev/null; if it is to be trusted, put that authority's certificate into {}",

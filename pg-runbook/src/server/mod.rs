@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 pub use conninfo::{ConnectionArguments, Defaults};
-pub use target::{ChannelBinding, SessionAttributes, SslMode, Target};
+pub use target::{ChannelBinding, SessionAttributes, SslMode, Target, place};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 

@@ -10,6 +10,12 @@ use std::time::Duration;
 use super::parameters::quote_value;
 use crate::{Failure, Secret};
 
+/// A host and a port: `db1:5432`, `[::1]:5432`.
+#[must_use]
+pub fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// How far TLS is wanted and whom it must prove the server to be, by libpq's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SslMode {
@@ -174,8 +180,7 @@ impl Target {
         match self.hostaddr {
             None if self.is_socket() => format!("{}/.s.PGSQL.{}", self.host.trim_end_matches('/'), self.port),
             Some(address) if self.host != address.to_string() => format!("{} ({address}):{}", self.host, self.port),
-            _ if self.host.contains(':') => format!("[{}]:{}", self.host, self.port),
-            _ => format!("{}:{}", self.host, self.port),
+            _ => place(&self.host, self.port),
         }
     }
 
