@@ -125,9 +125,9 @@ fn run_tests(verdict: &mut Verdict, arguments: &Arguments) -> Result<(), String>
     Ok(())
 }
 
-/// A test waits for its servers half of its time.
+/// A test waits for its servers more than half of its time.
 fn threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |processors| processors.get() * 2)
+    std::thread::available_parallelism().map_or(2, |processors| processors.get() * 5 / 2)
 }
 
 /// Licences, sources and versions are judged here; known faults need a list that has to be fetched.
