@@ -7,9 +7,8 @@
 use crate::places::Places;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pg_runbook::{Failure, Run, service, signals};
+use pg_runbook::{Failure, Run, process, service, signals};
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,16 +34,12 @@ pub fn end(run: &Run, places: &Places) -> Result<(), Failure> {
 }
 
 fn left(places: &Places) -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| copies_to(*pid).is_some_and(|folder| places.is_partial(&folder))).collect()
+    process::all().filter(|pid| copies_to(*pid).is_some_and(|folder| places.is_partial(&folder))).collect()
 }
 
 /// Where a `pg_basebackup` puts its copy; nothing of one that has ended and is not yet waited for.
 fn copies_to(pid: i32) -> Option<PathBuf> {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let mut words = line.split(|byte| *byte == 0);
-    let is_one = Path::new(OsStr::from_bytes(words.next()?)).file_name() == Some(OsStr::new("pg_basebackup"));
-    let folder = words.skip_while(|word| *word != b"--pgdata").nth(1).filter(|_| is_one)?;
-    Some(PathBuf::from(OsStr::from_bytes(folder)))
+    let mut words = process::command_line(pid)?.into_iter();
+    let is_one = Path::new(&words.next()?).file_name() == Some(OsStr::new("pg_basebackup"));
+    words.skip_while(|word| word != "--pgdata").nth(1).filter(|_| is_one).map(PathBuf::from)
 }

@@ -12,7 +12,7 @@ mod stream;
 pub use background::Background;
 
 use crate::failure::{Attempt, Failure};
-use crate::{owner, signals, stderr};
+use crate::{owner, process, signals, stderr};
 use identity::{pin_environment, setpriv};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -54,7 +54,7 @@ enum Group {
     Own,
     /// One of its own, all of it.
     WithItsChildren,
-    /// The tool's: whom the terminal listens to.
+    /// The tool's, whom the terminal listens to; what it has started, one by one.
     Tools,
 }
 
@@ -115,8 +115,7 @@ impl Invocation {
         self
     }
 
-    /// May ask on the terminal (a password manager); where there is none, it is ended together with its own children.
-    /// A word of it may be a secret: none is shown. Others get a process group of their own, so that Ctrl-C reaches the
+    /// May ask on the terminal (a password manager), and is ended together with its own children. A word of it may be a secret: none is shown. Others get a process group of their own, so that Ctrl-C reaches the
     /// tool alone, which ends them in order.
     #[must_use]
     pub fn in_foreground(mut self) -> Self {
@@ -212,8 +211,18 @@ impl Invocation {
 
     fn terminate(&self, child: &Child) {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
-        let end = if self.group == Group::WithItsChildren { killpg } else { kill };
-        let _ = owner::as_started(|| end(pid, Signal::SIGTERM).attempt(|| "end a child"));
+        let end = |pid| kill(pid, Signal::SIGTERM);
+        let _ = owner::as_started(|| {
+            let ended = match self.group {
+                Group::Own => end(pid),
+                Group::WithItsChildren => killpg(pid, Signal::SIGTERM),
+                Group::Tools => {
+                    let below = process::descendants(pid.as_raw());
+                    below.into_iter().map(Pid::from_raw).map(end).fold(end(pid), Result::and)
+                }
+            };
+            ended.attempt(|| "end a child")
+        });
     }
 
     fn spawn(&self) -> Result<Child, Failure> {

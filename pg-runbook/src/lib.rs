@@ -14,6 +14,7 @@ pub mod lock;
 pub mod lsn;
 pub mod owner;
 pub mod passfile;
+pub mod process;
 pub mod replication;
 pub mod secret;
 pub mod server;

@@ -4,7 +4,7 @@
 //! and leaves no file behind. Whoever exchanges the directory holds the locks of both, so nobody slips in between.
 
 use crate::failure::{Attempt, Failure};
-use crate::signals;
+use crate::{process, signals};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -83,14 +83,14 @@ fn listed(file: &File) -> Option<String> {
         let mut words = line.split_whitespace();
         words.nth(1) == Some("FLOCK") && words.nth(3).is_some_and(|place| place.ends_with(&inode))
     })?;
-    let pid = line.split_whitespace().nth(4)?;
+    let pid = line.split_whitespace().nth(4)?.parse().ok()?;
     Some(format!("{} (pid {pid})", name(pid).unwrap_or_else(|| "a process".into())))
 }
 
-/// By its command line, because the kernel's own name for it ends after 15 characters.
-fn name(pid: &str) -> Option<String> {
-    let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
-    Some(Path::new(words.split('\0').next()?).file_name()?.to_string_lossy().into_owned())
+/// By its command line: the kernel's own name for it may be cut short.
+fn name(pid: i32) -> Option<String> {
+    let words = process::command_line(pid)?;
+    Some(Path::new(words.first()?).file_name()?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

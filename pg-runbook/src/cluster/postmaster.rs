@@ -3,7 +3,9 @@
 //! What must always hold: a stale postmaster.pid, also one whose number another process has now, counts as no server.
 
 use super::State;
+use crate::process;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -92,14 +94,19 @@ fn parse(text: &str) -> Option<Process> {
 
 /// A postmaster works in its data directory: that tells it from whoever got its number after a crash.
 fn is_server(pid: i32, data_directory: &Path) -> bool {
-    if !is_named_postgres(pid) || is_zombie(pid) {
+    if !is_alive(pid) {
         return false;
     }
-    let (works_in, folder) = (std::fs::read_link(format!("/proc/{pid}/cwd")), std::fs::canonicalize(data_directory));
-    match (works_in, folder) {
-        (Ok(works_in), Ok(folder)) => works_in == folder,
+    match (process::folder(pid), std::fs::canonicalize(data_directory)) {
+        (Some(works_in), Ok(folder)) => works_in == folder,
         _ => true,
     }
+}
+
+/// Whether a server's process of this number runs.
+#[must_use]
+pub fn is_alive(pid: i32) -> bool {
+    is_named_postgres(pid) && !process::is_zombie(pid)
 }
 
 /// A process that the postmaster started, with the title that it gives itself (`ps`).
@@ -114,43 +121,25 @@ pub struct Child {
 /// The processes that a postmaster started.
 #[must_use]
 pub fn children(postmaster: i32) -> Vec<Child> {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| parent(*pid) == Some(postmaster))
-        .filter_map(|pid| {
-            let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            let title = String::from_utf8_lossy(&bytes).trim_end_matches(['\0', ' ']).to_owned();
-            Some(Child { pid, title })
-        })
-        .collect()
-}
-
-/// The fourth field of `proc_pid_stat(5)`; the second may hold blanks and parentheses.
-fn parent(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-}
-
-fn is_zombie(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    let told = process::children(postmaster).into_iter().filter_map(|pid| Some((pid, process::command_line(pid)?)));
+    told.map(|(pid, words)| {
+        let title = words.join(OsStr::new(" ")).to_string_lossy().trim_end().to_owned();
+        Child { pid, title }
+    })
+    .collect()
 }
 
 /// The data directories of all servers that this user can see, in order.
 #[must_use]
 pub fn data_directories_of_running_servers() -> Vec<PathBuf> {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let servers = pids.filter(|pid| is_named_postgres(*pid));
+    let servers = process::all().filter(|pid| is_named_postgres(*pid));
     // A server's many processes all work in its data directory: each is looked at once.
-    let folders: BTreeSet<PathBuf> =
-        servers.filter_map(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).ok()).collect();
+    let folders: BTreeSet<PathBuf> = servers.filter_map(process::folder).collect();
     folders.into_iter().filter(|folder| matches!(look(folder), Found::Process(_))).collect()
 }
 
 fn is_named_postgres(pid: i32) -> bool {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    matches!(name.trim(), "postgres" | "postmaster")
+    process::name(pid).is_some_and(|name| ["postgres", "postmaster"].contains(&name.as_str()))
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ pub fn end_process(process: &Process, mode: StopMode, timeout: Duration) -> Resu
 }
 
 fn await_end(process: &Process, timeout: Duration, doing: &str) -> Result<bool, Failure> {
-    await_condition(timeout, doing, || !is_alive(process))
+    await_condition(timeout, doing, || !postmaster::is_alive(process.pid))
 }
 
 /// Stops and starts. A server that root finds running outside its systemd unit comes back inside it.
@@ -386,13 +386,6 @@ fn with_way_to_write(failure: Failure, log: &Path) -> Failure {
 
 fn signal(process: &Process, signal: Signal) -> Result<(), Failure> {
     kill(Pid::from_raw(process.pid), signal).attempt(|| format!("send {signal} to process {}", process.pid))
-}
-
-fn is_alive(process: &Process) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
-    let name = stat.split(['(', ')']).nth(1).unwrap_or_default();
-    let zombie = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
-    matches!(name, "postgres" | "postmaster") && !zombie
 }
 
 /// The running server's process, or the failure that says it doesn't run.

@@ -1,6 +1,7 @@
 //! Passwords out of real managers: `pass`, with gpg and its agent, and systemd's encrypted credentials.
 
 use crate::timer::install;
+use pg_runbook::invocation::shell_word;
 use std::time::Duration;
 use tests::hosts::{Host, Hosts, Pair, Watcher};
 use tests::{Outcome, on_each_suite, on_the_newest_suite, wait_for};
@@ -110,13 +111,19 @@ fn what_a_password_manager_does_not_give_is_told_with_what_to_type(hosts: &Hosts
 }
 
 fn what_waits_for_ever_is_told_and_ended(db1: &Host) {
-    let stopped = db1.run(
-        "pg-role ensure replicator --password-command 'sleep 1234; true' 2> /tmp/said & tool=$!
-         until grep --quiet 'waiting for --password-command' /tmp/said; do :; done
-         kill -TERM $tool; wait $tool",
-    );
-    stopped.expect_code(1).expect_error("stopped by SIGTERM");
-    assert!(!db1.says("pgrep --full --list-full 'sleep 123[4]'; true").contains("sleep"), "its own children are gone");
+    let stopped =
+        "pg-role ensure replicator --password-command 'sleep 1234; true' 2> /tmp/said > /tmp/document & tool=$!
+        until grep --quiet 'waiting for --password-command' /tmp/said; do :; done
+        kill -TERM $tool; wait $tool; code=$?; cat /tmp/document; exit $code";
+    // Without a terminal, and where one is there for it to ask on.
+    for typed in
+        [stopped.to_owned(), format!("script --quiet --return --command {} /dev/null", shell_word(stopped.as_ref()))]
+    {
+        let ended = db1.run(&typed);
+        assert!(ended.code() == 1 && ended.stdout.contains("stopped by SIGTERM"), "{ended}");
+        let left = db1.says("pgrep --full --list-full '^sleep 123[4]'; true");
+        assert!(!left.contains("sleep"), "its own children are gone: {left}\n{ended}");
+    }
 }
 
 fn a_password_manager_is_asked_as_who_runs_the_tool_and_a_pipe_brings_what_is_somebody_elses(hosts: &Hosts) {
