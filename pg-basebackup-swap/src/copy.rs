@@ -14,7 +14,7 @@ use pg_runbook::cluster::programs;
 use pg_runbook::invocation::{Completed, Invocation, last_lines};
 use pg_runbook::server::Target;
 use pg_runbook::server::parameters::quote_value;
-use pg_runbook::{Failure, Run};
+use pg_runbook::{Code, Failure, Run};
 
 /// Within a minute: after 30 s of silence, by three questions without an answer.
 const NOTICES_SILENCE: [(&str, &str); 4] =
@@ -189,12 +189,14 @@ const GONE: [&str; 5] = [
     "terminating connection",
 ];
 
+/// A primary that is gone is worth another try.
 fn with_retry(failure: Failure, target: &Target, said: &str) -> Failure {
     if !GONE.iter().any(|words| said.contains(words)) {
         return failure;
     }
     let Target { host, port, .. } = target;
-    failure.hint(format!("run it again once the primary answers: pg_isready -h {host} -p {port}"))
+    Failure { code: Code::GaveUp, ..failure }
+        .hint(format!("run it again once the primary answers: pg_isready -h {host} -p {port}"))
 }
 
 fn way_out(said: &str) -> Option<&'static str> {

@@ -254,7 +254,7 @@ fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
         })?;
     }
     for folder in cut_off {
-        run.say(&format!("removing a copy that was cut off: {}", folder.display()));
+        run.say(&format!("removing an incomplete copy: {}", folder.display()));
         places::in_parent(places, || durable_file::remove_tree(&folder))?;
     }
     destinations::empty(places, &outside)

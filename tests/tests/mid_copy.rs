@@ -186,13 +186,13 @@ fn a_network_that_breaks_fails_the_copy_and_leaves_nothing(sandbox: &Sandbox) {
     let scene = scene(pair(sandbox));
     let running = scene.under_way("fetch", &[]);
     scene.proxy.reset();
-    let failed = running.end().expect_code(1).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
+    let failed = running.end().expect_code(5).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
     scene.nothing_is_left(&failed);
     scene.no_copy_is_there();
     let running = scene.under_way("fetch", &[]);
     scene.proxy.refuse();
     scene.proxy.reset();
-    let failed = running.end().expect_code(1).expect_error("is untouched");
+    let failed = running.end().expect_code(5).expect_error("is untouched");
     scene.nothing_is_left(&failed);
     let again = || scene.pair.swap("fetch").args(["--force", "-p", &scene.proxy.port.to_string()]).run();
     scene.nothing_is_left(&again().expect_code(5).expect_hint("pg_isready"));
@@ -243,7 +243,7 @@ fn a_primary_that_is_killed_fails_the_copy_and_leaves_nothing(sandbox: &Sandbox)
     let running = slowly(&scene);
     let pid = scene.pair.primary.pid().expect("a server");
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("kill the server");
-    let failed = running.end().expect_code(1).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
+    let failed = running.end().expect_code(5).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
     let failed = failed.expect_hint("pg_isready");
     // Its socket's lock names the number for as long as the kernel does; its children end by themselves.
     wait_for("the server to be gone", PATIENCE, || !Path::new("/proc").join(pid.to_string()).exists());
@@ -258,7 +258,7 @@ fn a_primary_that_restarts_fails_the_copy_and_leaves_nothing(sandbox: &Sandbox) 
     let scene = scene(pair(sandbox));
     let running = slowly(&scene);
     scene.pair.primary.tool("restart").run().success();
-    let failed = running.end().expect_code(1).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
+    let failed = running.end().expect_code(5).expect_error("the copy from 127.0.0.1:").expect_error("is untouched");
     scene.nothing_is_left(&failed);
     scene.no_copy_is_there();
     scene.a_copy_comes(&failed);

@@ -55,7 +55,7 @@ fn cut_mid_copy(pair: &Pair) {
             within(20, check).expect_code(5).expect_error("db1:5432").expect_hint(ASKS);
         })
     });
-    let failed = failed.expect_code(1).expect_error("the copy from db1:5432 failed").expect_error("is untouched");
+    let failed = failed.expect_code(5).expect_error("the copy from db1:5432 failed").expect_error("is untouched");
     let failed = failed.expect_hint(ASKS);
     pair.expect_untouched(&before, &failed);
     pair.db2.heal();

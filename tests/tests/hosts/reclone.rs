@@ -100,7 +100,7 @@ fn the_primary_restarts(pair: &Pair) {
     let failed = pair.while_copying(|| {
         pair.db1.run(&restart).success();
     });
-    let failed = failed.expect_code(1).expect_error("the copy from db1:5432 failed");
+    let failed = failed.expect_code(5).expect_error("the copy from db1:5432 failed");
     let failed = failed.expect_error("is untouched").expect_hint("pg_isready -h db1 -p 5432");
     pair.expect_untouched(&before, &failed);
     pair.expect_next_run_ends_well();
