@@ -195,7 +195,8 @@ fn position(run: &mut Run, cluster: &Cluster) -> Option<Position> {
     if cluster.state != State::Running || cluster.role != Some(Role::Standby) {
         return None;
     }
-    run.connect(cluster, &ConnectionArguments::default()).ok().and_then(|mut server| streaming::position(&mut server))
+    let server = run.connect(cluster, &ConnectionArguments::default()).ok();
+    server.and_then(|server| streaming::position(&mut server.answering_at_once()))
 }
 
 /// The time without answers is no time to find out.

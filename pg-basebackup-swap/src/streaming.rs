@@ -120,7 +120,7 @@ fn look(run: &mut Run, cluster: &mut Cluster, goal: &Goal) -> Result<Result<Repl
         return Ok(Err("its server does not run".into()));
     }
     let mut server = match run.connect(cluster, &ConnectionArguments::default()) {
-        Ok(server) => server,
+        Ok(server) => server.answering_at_once(),
         Err(failure) => return Ok(without_asking(run, cluster, &goal.system_identifier, &failure)),
     };
     if !standby::is_standby(&mut server)? {

@@ -34,7 +34,7 @@ pub struct AttachedStandby {
 
 /// Connects, and puts the server's own version into the document's cluster.
 pub fn connect(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArguments) -> Result<Server, Failure> {
-    let mut server = run.connect(cluster, connection)?;
+    let mut server = run.connect(cluster, connection)?.answering_at_once();
     let version = server.text("SHOW server_version")?.unwrap_or_default();
     cluster.version = version.split_whitespace().next().map(str::to_owned);
     run.set_cluster(cluster);

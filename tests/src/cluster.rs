@@ -246,9 +246,17 @@ impl TestCluster<'_> {
     }
 }
 
-/// A psql that is connected and says nothing.
+/// A psql that is connected and says nothing unless it is told to.
 #[derive(Debug)]
 pub struct Client(Child);
+
+impl Client {
+    /// Has it say something; nobody waits for an answer.
+    pub fn says(&mut self, statements: &str) {
+        let input = self.0.stdin.as_mut().expect("a pipe");
+        std::io::Write::write_all(input, format!("{statements}\n").as_bytes()).expect("speak");
+    }
+}
 
 impl Drop for Client {
     fn drop(&mut self) {

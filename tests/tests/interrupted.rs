@@ -3,12 +3,16 @@
 use nix::sys::signal::Signal;
 use std::path::Path;
 use std::time::Duration;
-use tests::{Running, Sandbox, Stdin, TestCluster, on_each_major, on_the_machines_own, wait_for};
+use tests::{
+    Running, Sandbox, Stdin, TestCluster, lets_in_and_says_nothing, on_each_major, on_the_machines_own, wait_for,
+};
 
 on_each_major!(a_signal_during_a_long_start_ends_with_a_document_and_no_child);
 on_the_machines_own!(
     a_signal_during_a_long_stop_ends_with_a_document,
     a_signal_while_waiting_ends_with_a_document,
+    a_signal_while_another_session_is_in_the_way_ends_with_a_document_and_nothing_is_done_later,
+    a_server_that_lets_in_and_says_nothing_is_given_up,
     a_second_run_waits_for_the_first_and_says_for_whom,
     a_second_run_gives_up_after_its_lock_timeout,
     a_lock_dies_with_its_holder,
@@ -80,6 +84,50 @@ fn a_signal_while_waiting_ends_with_a_document(sandbox: &Sandbox) {
     });
     waiting.signal(Signal::SIGINT);
     waiting.end().expect_code(1).expect_error("SIGINT while waiting");
+}
+
+fn a_signal_while_another_session_is_in_the_way_ends_with_a_document_and_nothing_is_done_later(sandbox: &Sandbox) {
+    let cluster = sandbox.cluster("primary").start();
+    cluster.sql("CREATE ROLE replicator LOGIN REPLICATION");
+    let mut other = cluster.client();
+    other.says("BEGIN; ALTER ROLE replicator CONNECTION LIMIT 3;");
+    let sessions = |condition: &str| {
+        cluster
+            .sql(&format!("SELECT count(*) FROM pg_stat_activity WHERE {condition}"))
+            .parse::<u32>()
+            .expect("a number")
+    };
+    wait_for("somebody works on the role", PATIENCE, || sessions("state = 'idle in transaction'") == 1);
+    let password = sandbox.file("secret", "swordfish\n");
+    let ensure = cluster.other_tool("pg-role", "ensure").arg("replicator").arg("--password-file").arg(password).start();
+    wait_for("it waits for them", PATIENCE, || sessions("wait_event_type = 'Lock'") == 1);
+    ensure.signal(Signal::SIGINT);
+    ensure.end().expect_code(1).expect_error("stopped by SIGINT while").expect_error("run the same command again");
+    other.says("COMMIT;");
+    wait_for("the others are done", PATIENCE, || {
+        sessions("application_name = 'pg-role' OR state LIKE 'idle in%'") == 0
+    });
+    let role = "SELECT rolpassword IS NULL, rolconnlimit FROM pg_authid WHERE rolname = 'replicator'";
+    assert_eq!(cluster.sql(role), "t|3", "what was given up is not done when the way is free");
+}
+
+fn a_server_that_lets_in_and_says_nothing_is_given_up(sandbox: &Sandbox) {
+    let (cluster, port) = (sandbox.cluster("standby").start(), sandbox.port());
+    lets_in_and_says_nothing(port);
+    let there = |limit: u32| format!("host=127.0.0.1 port={port} sslmode=disable connect_timeout={limit}");
+    for verb in [&["status", "--max-lag", "64MB"][..], &["wait", "--timeout", "1"]] {
+        let gave_up = cluster.tool(verb[0]).args(&verb[1..]).args(["--conninfo", &there(1)]).run().expect_code(5);
+        let way_out = if verb[0] == "status" { "ps -C postgres" } else { "pg-cluster status" };
+        gave_up.expect_error("then said nothing for 1s").expect_hint(way_out);
+    }
+    // Where nobody limits it, whoever asks for an end gets it.
+    let status = cluster.tool("status").args(["-v", "--conninfo", &there(0)]).start();
+    wait_for("it has connected", PATIENCE, || {
+        std::fs::read_to_string(format!("/proc/{}/net/tcp", status.pid()))
+            .is_ok_and(|table| table.contains(&format!(":{port:04X} 01 ")))
+    });
+    status.signal(Signal::SIGTERM);
+    status.end().expect_code(1).expect_error("stopped by SIGTERM while 127.0.0.1");
 }
 
 fn a_second_run_waits_for_the_first_and_says_for_whom(sandbox: &Sandbox) {

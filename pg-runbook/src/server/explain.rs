@@ -6,6 +6,7 @@
 use std::error::Error as _;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
@@ -22,6 +23,15 @@ pub(super) fn unreachable(target: &Target) -> Failure {
         return failure.hint("pg-cluster status");
     }
     failure.hint(shell::command(["pg_isready", "-h", &target.host, "-p", &target.port.to_string()]))
+}
+
+/// It let us in, and says nothing: a disk that hangs, or a process that was stopped.
+pub(super) fn silent(target: &Target, limit: Duration) -> Failure {
+    let address = target.address();
+    let failure = Failure::gave_up(format!("the server at {address} does not answer"))
+        .because(format!("it let us in, and then said nothing for {}", humantime::format_duration(limit)));
+    // A state D is one that waits for a disk, T one that somebody stopped.
+    if target.is_here() { failure.hint("ps -C postgres -o pid,stat,wchan:24,args") } else { failure }
 }
 
 /// A login that did not come about.

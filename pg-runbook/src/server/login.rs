@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::pin::pin;
 
 use tokio::runtime::Runtime;
 use tokio_postgres::config::SslMode as TlsUse;
@@ -15,7 +16,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::target::{ChannelBinding, SslMode, Target};
-use super::{Driver, explain, tls};
+use super::{Driver, attended, explain, tls};
 use crate::passfile::{Key, PassFile, permissions_problem};
 use crate::{Attempt, Code, Failure, Secret};
 
@@ -24,6 +25,8 @@ pub(super) struct Session {
     pub runtime: Runtime,
     pub client: Client,
     pub driver: Driver,
+    /// Where it may be asked for by TLS.
+    pub tls: Option<MakeRustlsConnect>,
     pub warnings: Vec<String>,
 }
 
@@ -66,7 +69,7 @@ pub(super) fn login(target: &Target) -> Result<Session, Failure> {
     let building = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = building.attempt(|| format!("prepare a connection to {}", target.address()))?;
     match runtime.block_on(login.any_address()) {
-        Ok((client, driver)) => Ok(Session { runtime, client, driver, warnings }),
+        Ok((client, driver)) => Ok(Session { runtime, client, driver, tls: login.tls, warnings }),
         Err(failure) => {
             // Dropping it would wait for a name server that doesn't answer.
             runtime.shutdown_background();
@@ -209,9 +212,9 @@ impl Login<'_> {
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
-        let Some(limit) = self.target.connect_timeout else { return Ok(work.await) };
-        let late = |_| self.unreachable().because(format!("no answer within {}", humantime::format_duration(limit)));
-        tokio::time::timeout(limit, work).await.map_err(late)
+        let late =
+            |limit| self.unreachable().because(format!("no answer within {}", humantime::format_duration(limit)));
+        attended(pin!(work), self.target, self.target.connect_timeout, late).await
     }
 
     fn unreachable(&self) -> Failure {

@@ -2,7 +2,8 @@
 //!
 //! What must always hold: the interface is synchronous, the runtime lives and dies inside a [`Server`]; a failure holds
 //! what the server said and never the statement, which may carry a verifier; what a later run may find different (a
-//! server that is down, starting or lost) is [`crate::Code::GaveUp`], all else [`crate::Code::Failed`].
+//! server that is down, starting, silent or lost) is [`crate::Code::GaveUp`], all else [`crate::Code::Failed`]. A server
+//! that never answers holds nobody up for ever: whoever asks for an end gets it.
 
 pub mod conninfo;
 mod explain;
@@ -15,21 +16,30 @@ pub mod target;
 mod tls;
 mod uri;
 
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio::time::timeout;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub use conninfo::{ConnectionArguments, Defaults};
 pub use target::{ChannelBinding, SessionAttributes, SslMode, Target, place};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 
-use crate::Failure;
+use crate::{Failure, signals};
 
 /// How long a server has to take the goodbye.
 const PARTING: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether somebody asks for an end.
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a statement may go on then (it may be the one that cleans up), and how long its cancellation may take.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// What carries the bytes while a statement waits, and tells how the connection ended.
 type Driver = JoinHandle<Result<(), tokio_postgres::Error>>;
@@ -39,7 +49,10 @@ pub struct Server {
     runtime: Option<Runtime>,
     client: Option<Client>,
     driver: Driver,
+    tls: Option<MakeRustlsConnect>,
     target: Target,
+    /// How long an answer may take.
+    patience: Option<Duration>,
     version_num: i32,
     warnings: Vec<String>,
 }
@@ -52,7 +65,9 @@ impl Server {
             runtime: Some(session.runtime),
             client: Some(session.client),
             driver: session.driver,
+            tls: session.tls,
             target: target.clone(),
+            patience: target.connect_timeout,
             version_num: 0,
             warnings: session.warnings,
         };
@@ -61,7 +76,15 @@ impl Server {
             .parse()
             .map_err(|_| Failure::failed(format!("{target} calls its version {number:?}, which is not a number")))?;
         server.check_session_attributes()?;
+        server.patience = None;
         Ok(server)
+    }
+
+    /// For questions that any server answers at once: from here on an answer may take as long as a login.
+    #[must_use]
+    pub fn answering_at_once(mut self) -> Self {
+        self.patience = self.target.connect_timeout;
+        self
     }
 
     /// Asks one statement for its rows.
@@ -119,9 +142,13 @@ impl Server {
         let (Some(runtime), Some(client)) = (&self.runtime, &self.client) else {
             return Err(Failure::gave_up(format!("the connection to {} is closed", self.target.address())));
         };
-        let error = match runtime.block_on(statement(client)) {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
+        let error = match runtime.block_on(self.answer(client, statement(client))) {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => error,
+            Err(failure) => {
+                self.client = None;
+                return Err(failure);
+            }
         };
         if !error.is_closed() || !client.is_closed() {
             return Err(explain::statement(&error, &self.target));
@@ -131,6 +158,34 @@ impl Server {
         let ended = runtime.block_on(async { tokio::time::timeout(PARTING, &mut self.driver).await });
         let reason = ended.ok().and_then(Result::ok).and_then(Result::err);
         Err(explain::lost(reason.as_ref().unwrap_or(&error), &self.target))
+    }
+
+    /// The answer, or why it isn't waited for any longer. A statement that goes on in the server without us would still
+    /// do its work some time, so it is cancelled there.
+    async fn answer<T>(
+        &self,
+        client: &Client,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<Result<T, tokio_postgres::Error>, Failure> {
+        let mut statement = pin!(statement);
+        let late = |limit| explain::silent(&self.target, limit);
+        let failure = match attended(statement.as_mut(), &self.target, self.patience, late).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let _ = timeout(LAST_CHANCE, self.cancel(client)).await;
+        match timeout(LAST_CHANCE, statement).await {
+            // It came through in the last moment; a COMMIT that waits for other servers is done here when it is cancelled.
+            Ok(Ok(answer)) => Ok(Ok(answer)),
+            _ => Err(failure),
+        }
+    }
+
+    async fn cancel(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        match &self.tls {
+            Some(tls) => client.cancel_token().cancel_query(tls.clone()).await,
+            None => client.cancel_token().cancel_query(NoTls).await,
+        }
     }
 
     fn check_session_attributes(&mut self) -> Result<(), Failure> {
@@ -146,6 +201,29 @@ impl Server {
         }
         let message = format!("{} is not the kind of server that target_session_attrs asks for", self.target.address());
         Err(Failure::gave_up(message).because(trouble))
+    }
+}
+
+/// What a server does for us, unless it takes longer than that, or goes on although somebody asked for an end.
+async fn attended<T>(
+    mut work: Pin<&mut impl Future<Output = T>>,
+    target: &Target,
+    limit: Option<Duration>,
+    late: impl FnOnce(Duration) -> Failure,
+) -> Result<T, Failure> {
+    let (begun, mut last_chance) = (Instant::now(), None);
+    loop {
+        if let Ok(done) = timeout(LOOKS_EVERY, work.as_mut()).await {
+            return Ok(done);
+        }
+        if let Err(stopped) = signals::safe_point(&format!("while {} was asked", target.address()))
+            && last_chance.get_or_insert_with(Instant::now).elapsed() >= LAST_CHANCE
+        {
+            return Err(stopped);
+        }
+        if let Some(limit) = limit.filter(|limit| begun.elapsed() >= *limit) {
+            return Err(late(limit));
+        }
     }
 }
 

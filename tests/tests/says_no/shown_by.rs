@@ -299,6 +299,10 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         "a standby that is down, silent or further behind than `--max-lag`",
         &["lag::a_standby_that_is_too_far_behind_or_does_not_stream_fails_the_check"],
     ),
+    (
+        "a server that lets a login in and then says nothing",
+        &["interrupted::a_server_that_lets_in_and_says_nothing_is_given_up"],
+    ),
     ("a document from another host", &["says_no::a_document_of_another_host_is_refused_by_every_tool"]),
     ("truncated JSON, a second document, another schema", &["says_no::what_is_no_document_is_refused_by_every_tool"]),
     (
