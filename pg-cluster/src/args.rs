@@ -130,7 +130,7 @@ pub struct StatusArguments {
     /// Fail where replication is behind, or silent
     ///
     /// Exit code 1 unless the server runs and, if it is a standby, streams and is not further behind than this, such as
-    /// 64MB; if it has standbys, the same of each.
+    /// 64MB; if it has standbys, the same of each. A primary that no standby follows fails too.
     #[arg(long, value_name = "SIZE", value_parser = crate::lag::size)]
     pub max_lag: Option<u64>,
     /// Look again and again [2 seconds], until Ctrl-C

@@ -1,7 +1,8 @@
 //! `pg-cluster status --max-lag`: whether replication is as it should be, for whoever is not looking.
 //!
 //! What must always hold: silence is no good news. A standby that doesn't stream, or whose sender hasn't spoken for longer
-//! than an idle one would be silent, is not within any limit.
+//! than an idle one would be silent, is not within any limit; nor is a server that neither follows nor is followed, such
+//! as a standby that somebody promoted.
 
 use crate::running::AttachedStandby;
 use pg_runbook::standby::Replication;
@@ -69,6 +70,10 @@ pub fn judge(
     replication: Option<&Replication>,
     standbys: &[AttachedStandby],
 ) -> Result<(), Failure> {
+    if replication.is_none() && standbys.is_empty() {
+        return Err(Failure::failed(format!("{} is a primary that no standby follows", cluster.title()))
+            .hint(format!("pg-cluster status {}", cluster.option())));
+    }
     let own = replication.and_then(|replication| trouble(replication, limit));
     let theirs = standbys.iter().filter_map(|standby| behind(standby, limit));
     let mut troubles = own.map(|trouble| format!("{} {trouble}", cluster.title())).into_iter().chain(theirs);

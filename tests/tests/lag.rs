@@ -41,4 +41,6 @@ fn a_standby_that_is_too_far_behind_or_does_not_stream_fails_the_check(sandbox: 
     assert!(text.stdout.contains("how far its primary is, it can't tell") && !text.stdout.contains("behind"), "{text}");
     check(&pair.primary, "1TB").expect_code(1).expect_error("is down").expect_hint("pg-cluster start");
     pair.primary.tool("status").run().success();
+    pair.standby.tool("promote").run().success();
+    check(&pair.standby, "1TB").expect_code(1).expect_error("is a primary that no standby follows");
 }

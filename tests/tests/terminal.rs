@@ -173,7 +173,9 @@ fn a_watch_elsewhere_is_one_block_after_the_other(sandbox: &Sandbox) {
 }
 
 fn a_watch_with_a_limit_ends_where_it_fails(sandbox: &Sandbox) {
-    let cluster = sandbox.cluster("main").start();
+    let pair = pair(sandbox);
+    pair.streams();
+    let cluster = pair.primary;
     let screen = watched(&cluster).args(["--max-lag", "64MB"]).on_terminal(100);
     screen.wait_until_it_shows("is running, a primary");
     cluster.tool("stop").run().success();

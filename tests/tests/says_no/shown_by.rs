@@ -300,6 +300,10 @@ pub const SHOWN_BY: &[(&str, &[&str])] = &[
         &["lag::a_standby_that_is_too_far_behind_or_does_not_stream_fails_the_check"],
     ),
     (
+        "a primary that no standby follows, such as a standby that was promoted, with `--max-lag`",
+        &["lag::a_standby_that_is_too_far_behind_or_does_not_stream_fails_the_check"],
+    ),
+    (
         "a server that lets a login in and then says nothing",
         &["interrupted::a_server_that_lets_in_and_says_nothing_is_given_up"],
     ),
