@@ -58,8 +58,8 @@ const IN_CONNINFO: [(&str, &str); 6] = [
     ("ssl_key", "sslkey"),
 ];
 
-/// Options that make the tool do something else than a verb.
-const NO_TASKS: [&str; 4] = ["ansible", "help", "schema", "version"];
+/// Options that make the tool do something else than a verb, or read a standard input that may never end.
+const NO_TASKS: [&str; 5] = ["ansible", "help", "password-stdin", "schema", "version"];
 
 /// The state that a task asks for, as the verbs that bring it about; the first that knows all of its options is meant.
 const STATES: [(&str, &[&str]); 7] = [
@@ -184,7 +184,7 @@ fn option(
     let long = argument.get_long().unwrap_or_default();
     let values = || values(value, takes_several(argument));
     if argument.is_positional() {
-        positional.extend(values().into_iter().map(OsString::from));
+        positional.extend(values()?.into_iter().map(OsString::from));
     } else if matches!(argument.get_action(), ArgAction::SetTrue) {
         match truth(value) {
             Some(true) => words.push(format!("--{long}").into()),
@@ -192,7 +192,7 @@ fn option(
             None => return Err(Failure::usage(format!("{name} is {value}, which is neither yes nor no"))),
         }
     } else {
-        words.extend(values().into_iter().map(|value| OsString::from(format!("--{long}={value}"))));
+        words.extend(values()?.into_iter().map(|value| OsString::from(format!("--{long}={value}"))));
     }
     Ok(())
 }
@@ -211,22 +211,36 @@ fn takes_several(argument: &Arg) -> bool {
         || argument.get_num_args().is_some_and(|range| range.max_values() > 1)
 }
 
-/// A list gives several values, an object NAME=VALUE each; YAML's `on` arrives as true. Where several are taken, a text
-/// is a list too; but not where it holds a `=`: a setting's value may hold commas.
-fn values(value: &Value, several: bool) -> Vec<String> {
-    let setting = |value: &Value| match value {
-        Value::Bool(true) => "on".to_owned(),
-        Value::Bool(false) => "off".to_owned(),
-        other => text(other),
-    };
+/// A list gives several values, an object NAME=VALUE each. Where several are taken, a text is a list too; but not where
+/// it holds a `=`: a setting's value may hold commas.
+fn values(value: &Value, several: bool) -> Result<Vec<String>, Failure> {
     match value {
-        Value::Array(items) => items.iter().map(text).collect(),
-        Value::Object(pairs) => pairs.iter().map(|(name, value)| format!("{name}={}", setting(value))).collect(),
-        Value::String(list) if several && !list.contains('=') => {
-            list.split(',').map(|item| item.trim().to_owned()).collect()
+        Value::Array(items) => Ok(items.iter().map(text).collect()),
+        Value::Object(pairs) => {
+            pairs.iter().map(|(name, value)| Ok(format!("{name}={}", setting(name, value)?))).collect()
         }
-        single => vec![text(single)],
+        Value::String(list) if several && !list.contains('=') => {
+            Ok(list.split(',').map(|item| item.trim().to_owned()).collect())
+        }
+        single => Ok(vec![text(single)]),
     }
+}
+
+/// YAML's `on` arrives as true, and a list is written with commas. What YAML has nothing for is no value: written down as
+/// its word `null`, it would be a command that fails or the name of a library.
+fn setting(name: &str, value: &Value) -> Result<String, Failure> {
+    match value {
+        Value::Bool(true) => Ok("on".to_owned()),
+        Value::Bool(false) => Ok("off".to_owned()),
+        Value::Array(items) if items.iter().all(is_single) => Ok(items.iter().map(text).collect::<Vec<_>>().join(", ")),
+        single if is_single(single) => Ok(text(single)),
+        _ => Err(Failure::usage(format!("the setting {name} is {value}, which is no value"))
+            .hint(format!("\"\" is an empty one; without a value: action: unset, names: {name}"))),
+    }
+}
+
+fn is_single(value: &Value) -> bool {
+    value.is_string() || value.is_number()
 }
 
 /// The one text of a failure that Ansible shows in every form of its output.

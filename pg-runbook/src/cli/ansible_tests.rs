@@ -11,7 +11,8 @@ fn command() -> Command {
         .subcommand(
             Command::new("set")
                 .arg(Arg::new("settings").num_args(1..))
-                .arg(Arg::new("dry").long("dry-run").action(ArgAction::SetTrue)),
+                .arg(Arg::new("dry").long("dry-run").action(ArgAction::SetTrue))
+                .arg(Arg::new("password_stdin").long("password-stdin").action(ArgAction::SetTrue)),
         )
         .subcommand(
             Command::new("allow")
@@ -80,6 +81,8 @@ fn a_document_is_one_of_ours_or_refused() {
 #[test]
 fn refuses_an_option_or_an_action_that_does_not_exist() {
     assert!(words(&json!({"action": "set", "nonsense": 1})).unwrap_err().message.contains("nonsense"));
+    let of_a_module = words(&json!({"action": "set", "password_stdin": true})).unwrap_err();
+    assert!(of_a_module.message.contains("not an option"), "standard input may never end: {of_a_module}");
     assert!(words(&json!({"action": "fly"})).unwrap_err().causes[0].contains("set"));
 }
 
@@ -96,6 +99,17 @@ fn a_text_is_a_list_where_several_are_taken_and_it_is_no_setting() {
     assert_eq!(words(&options).unwrap()[2..4], ["--from=192.0.2.7", "--from=192.0.2.8"]);
     let options = json!({"settings": "listen_addresses=db1,localhost"});
     assert_eq!(words(&options).unwrap().last().unwrap(), "listen_addresses=db1,localhost");
+}
+
+#[test]
+fn a_setting_that_is_a_list_gets_commas_and_one_that_is_nothing_is_refused() {
+    let options = json!({"settings": {"listen_addresses": ["localhost", "192.0.2.6"], "port": 5433}});
+    assert_eq!(words(&options).unwrap()[5..], ["listen_addresses=localhost, 192.0.2.6", "port=5433"]);
+    for nothing in [json!(null), json!({"mode": "on"}), json!([["a"]])] {
+        let refused = words(&json!({"settings": {"archive_command": nothing}})).unwrap_err();
+        assert!(refused.message.starts_with("the setting archive_command is "), "{refused}");
+        assert_eq!(refused.code, crate::Code::Usage);
+    }
 }
 
 #[test]
