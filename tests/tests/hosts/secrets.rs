@@ -3,7 +3,7 @@
 use crate::timer::install;
 use pg_runbook::invocation::shell_word;
 use std::time::Duration;
-use tests::hosts::{Host, Hosts, Pair, Watcher};
+use tests::hosts::{Host, Hosts, OLDEST, Pair, Watcher, with_hosts};
 use tests::{Outcome, on_each_suite, on_the_newest_suite, wait_for};
 
 on_the_newest_suite!(
@@ -179,6 +179,29 @@ fn a_unit_takes_its_password_from_an_encrypted_credential_and_makes_a_new_copy(h
     assert_ne!(pair.serving().folder, before.folder);
     assert!(!pair.beside().is_empty(), "the old directory is kept");
     watcher.expect_nothing_in_processes().expect_nothing_on(db2, &[]);
+}
+
+/// Debian 11's systemd has no encrypted credentials.
+#[test]
+fn the_unit_takes_its_password_from_a_plain_credential_on_bullseye() {
+    with_hosts(OLDEST, the_unit_takes_its_password_from_a_plain_credential);
+}
+
+/// What is said in the unit for that. The tools of a debug build don't run there: others stand in for them.
+fn the_unit_takes_its_password_from_a_plain_credential(hosts: &Hosts) {
+    let db2 = hosts.host("db2").without_tools().boot();
+    let plain = RECLONE.lines().find_map(|line| line.strip_prefix("#   LoadCredential=")).expect("the unit says how");
+    let unit = RECLONE.replace("LoadCredentialEncrypted=replication-password", &format!("LoadCredential={plain}"));
+    install(hosts, &db2, "pg-standby-reclone@.service", &unit);
+    let stand_in = r#"for word; do case $word in */replication-password) cat "$word" > /root/given;; esac; done"#;
+    hosts.file("stand-in", &format!("#!/bin/sh\n{stand_in}\n"));
+    hosts.file("needle", OLD);
+    db2.says(
+        "for tool in pg-pass pg-basebackup-swap; do install /exchange/stand-in /usr/local/bin/$tool; done
+         install -D -m 600 /exchange/needle /etc/credstore/replication-password
+         systemctl start pg-standby-reclone@13-replica",
+    );
+    assert_eq!(db2.says("cat /root/given").trim_end(), OLD);
 }
 
 /// It needs no more than what systemd has: the host's own key.
