@@ -271,6 +271,11 @@ fn a_document_that_can_not_be_written_is_a_failure(sandbox: &Sandbox) {
     assert!(status.stderr.contains("nothing was changed"), "{status}");
     told(&cluster.tool("status").args(["--output", "text"]).stdout(closed()).run());
     told(&sandbox.tool("pg-cluster").arg("--help").stdout(full()).run());
+    // Who leaves before the end of what is no document has read what was wanted.
+    for text in ["--help", "--schema"] {
+        let left = sandbox.tool("pg-cluster").arg(text).stdout(closed()).run();
+        assert!(left.code() == 0 && left.stderr.is_empty(), "{left}");
+    }
 }
 
 fn usage_errors_give_a_document_too(sandbox: &Sandbox) {

@@ -10,7 +10,7 @@ use crate::document::{Document, JSON_SCHEMA};
 use crate::failure::{Code, Failure};
 use crate::stderr;
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -83,17 +83,22 @@ pub(super) fn pass_on(tool: &str, common: &CommonArguments, upstream: &Document)
 
 /// Help and version are texts, for whoever asked.
 pub(super) fn help(tool: &str, error: &clap::Error) -> ExitCode {
-    match error.print() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => lost(tool, &error, false),
-    }
+    read(tool, error.print())
 }
 
 /// The schema is no document of a run, and has its own form whatever `--output` says.
 pub(super) fn schema(tool: &str) -> ExitCode {
-    match write(JSON_SCHEMA.trim_end()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => lost(tool, &error, false),
+    read(tool, write(JSON_SCHEMA.trim_end()))
+}
+
+/// Who leaves before the end of such a text (`head`, a pager) has read what was wanted.
+fn read(tool: &str, written: std::io::Result<()>) -> ExitCode {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            stderr::line(tool, &format!("error: write on standard output: {error}"));
+            Code::Failed.into()
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 
