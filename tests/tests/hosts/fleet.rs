@@ -8,6 +8,7 @@ on_the_newest_suite!(a_fleet_is_set_up_checked_interrupted_and_cloned_anew_by_re
 on_each_suite!(one_standby_by_ansible_and_a_second_run_changes_nothing);
 
 const SECRET: &str = "correct horse battery staple";
+const SSLMODE: &str = "streaming_replication_sslmode=require\n";
 
 /// README's block that holds these words, with this scenario's addresses and version.
 fn readme(hosts: &Hosts, words: &str) -> String {
@@ -33,7 +34,7 @@ fn administrator(hosts: &Hosts, fleet: &[&Host]) -> Option<ControlNode> {
     }
     node.run(&readme(hosts, "ansible-galaxy")).expect_done();
     // Its last lines are for all hosts: no module may ask for their Python.
-    let inventory = readme(hosts, "[cascaded]") + "ansible_python_interpreter=/nonexistent\n";
+    let inventory = readme(hosts, "[cascaded]") + "ansible_python_interpreter=/nonexistent\n" + SSLMODE;
     node.file("inventory", &inventory);
     node.file("secret.yml", &format!("streaming_replication_password: {SECRET}\n"));
     node.run(&readme(hosts, "ansible-vault")).expect_done();
@@ -134,6 +135,7 @@ fn db3_is_cloned_anew_and_put_back(hosts: &Hosts, node: &ControlNode, db1: &Host
     assert_eq!(db3.says(directory), before);
     node.run(&reclone).expect_changed(&[db3], true);
     assert_ne!(db3.says(directory), before, "it is another directory");
+    assert!(db3.sql(5432, "SHOW primary_conninfo").contains("sslmode=require"), "it trusts db1 as it did before");
     db1.sql(5432, "INSERT INTO proof VALUES (43)");
     expect_row(db3, 43);
     let back = command(hosts, &format!("\"action=rollback cluster={}/main\"", hosts.suite.major));
