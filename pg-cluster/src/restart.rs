@@ -163,10 +163,8 @@ fn reload_running(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionA
 fn reload_observed(run: &mut Run, cluster: &Cluster, server: &mut Server) -> Result<(), Failure> {
     let rows = server.query("SELECT extract(epoch FROM pg_conf_load_time())::float8", &[])?;
     let loaded = rows.first().map(|row| row.get(0)).unwrap_or_default();
-    match service::reload(cluster, Some(server)) {
-        Ok(_) => Ok(()),
-        Err(failure) => Err(fall_back::after_reload(run, cluster, loaded, failure, server)),
-    }
+    service::reload(cluster, Some(server))
+        .map_err(|failure| fall_back::after_reload(run, cluster, loaded, failure, server))
 }
 
 /// A reload leaves some settings for the next restart: the server says which.

@@ -3,23 +3,25 @@
 //! What must always hold: success is what was observed (the process, its status, the configuration's load time), never
 //! what a wrapper's exit status claims; a failure carries the server log's own words.
 
+mod command_line;
 mod diagnosis;
 mod log;
 mod manager;
+mod reload;
 
+pub use command_line::{CommandLine, command_line, last_options};
 pub use diagnosis::{Bound, bounds_too_low};
 pub use log::Log;
 pub use manager::Manager;
+pub use reload::{configuration_errors, reload, rule_errors, setting_errors};
 
 use crate::cluster::postmaster::{self, Found, Process};
 use crate::cluster::{Cluster, State, plain, programs};
 use crate::failure::{Attempt, Failure};
 use crate::invocation::{Invocation, shell_word, system_program};
-use crate::server::Server;
 use crate::{owner, signals};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,49 +45,6 @@ impl StopMode {
             Self::Immediate => Signal::SIGQUIT,
         }
     }
-}
-
-/// What a server that `pg_ctl` started was told besides where its data and its configuration are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandLine(Vec<String>);
-
-/// The running server's (`postmaster.opts`), for a start after which nothing else is to be different. Debian's wrapper
-/// and systemd have their own.
-pub fn command_line(cluster: &Cluster) -> Result<CommandLine, Failure> {
-    if !cluster.has_process() || Manager::of(cluster)? != Manager::PgCtl {
-        return Ok(CommandLine::default());
-    }
-    Ok(CommandLine(last_options(cluster)))
-}
-
-/// The options of its last start, whoever made it, without those that say where its data and its configuration are.
-#[must_use]
-pub fn last_options(cluster: &Cluster) -> Vec<String> {
-    let text = std::fs::read_to_string(cluster.data_directory.join("postmaster.opts")).unwrap_or_default();
-    options(&text)
-}
-
-/// The words stand in double quotes, behind the program's path.
-fn options(text: &str) -> Vec<String> {
-    let mut words = text.trim_end().split('"').skip(1).step_by(2).map(str::to_owned);
-    let mut kept = Vec::new();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "-D" => drop(words.next()),
-            "-c" => match words.next() {
-                Some(setting) if is_config_file(&setting) => {}
-                setting => kept.extend(std::iter::once(word).chain(setting)),
-            },
-            _ if word.strip_prefix("-D").is_some() => {}
-            _ if word.strip_prefix("--").or(word.strip_prefix("-c")).is_some_and(is_config_file) => {}
-            _ => kept.push(word),
-        }
-    }
-    kept
-}
-
-fn is_config_file(setting: &str) -> bool {
-    setting.starts_with("config_file=") || setting.starts_with("config-file=")
 }
 
 /// Starts the server and waits until it has said that it is ready (or, not answering yet, a standby). One that somebody
@@ -164,80 +123,6 @@ pub fn restart(cluster: &mut Cluster, mode: StopMode, timeout: Duration) -> Resu
         }
         _ => Ok(()),
     }
-}
-
-/// What a reload brought to light.
-#[derive(Clone, Debug, Default)]
-pub struct Reloaded {
-    /// Whether the server could be asked; without an answer only the signal was sent.
-    pub observed: bool,
-}
-
-/// Sends SIGHUP, and waits until the server has loaded its files; a file that it could not load is a failure.
-pub fn reload(cluster: &Cluster, server: Option<&mut Server>) -> Result<Reloaded, Failure> {
-    let Some(process) = postmaster::look(&cluster.data_directory).process() else {
-        return Err(Failure::failed(format!("{} does not run, so there is nothing to reload", cluster.title()))
-            .hint(format!("pg-cluster start {}", cluster.option())));
-    };
-    let Some(server) = server else {
-        signal(&process, Signal::SIGHUP)?;
-        return Ok(Reloaded { observed: false });
-    };
-    let before = server.text("SELECT pg_conf_load_time()::text")?;
-    signal(&process, Signal::SIGHUP)?;
-    // A file that can't be read leaves the time as it was: waiting longer would change nothing.
-    let mut over = || -> Result<bool, Failure> {
-        let loaded = server.text("SELECT pg_conf_load_time()::text")? != before;
-        Ok(loaded || !configuration_errors(server)?.is_empty())
-    };
-    let mut trouble = Ok(());
-    let loaded = await_condition(Duration::from_secs(5), "while the configuration is loaded", || {
-        over().unwrap_or_else(|failure| {
-            trouble = Err(failure);
-            true
-        })
-    })?;
-    trouble?;
-    let errors = configuration_errors(server)?;
-    if loaded && errors.is_empty() {
-        return Ok(Reloaded { observed: true });
-    }
-    let failure =
-        Failure::failed(format!("{} could not load its configuration, and goes on with the old one", cluster.title()));
-    Err(errors.into_iter().fold(failure, Failure::because).hint(format!("pg-conf check {}", cluster.option())))
-}
-
-/// What the server itself finds wrong in its configuration files as they are now. What only waits for a restart is not
-/// wrong.
-pub fn configuration_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
-    let mut errors = setting_errors(server)?;
-    errors.extend(rule_errors(server)?);
-    Ok(errors)
-}
-
-/// The same for postgresql.conf and what it includes alone. The server has one text for a value that it refuses and for
-/// one that waits for a restart: which it is, the setting's context tells.
-pub fn setting_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
-    server.batch("SET lc_messages = 'C'")?;
-    let settings = "SELECT coalesce(f.sourcefile, '?') || ':' || coalesce(f.sourceline, 0) || ': '
-            || coalesce(f.name || ': ', '') || f.error
-        FROM pg_file_settings f LEFT JOIN pg_settings s ON lower(s.name) = lower(f.name)
-        WHERE f.error IS NOT NULL AND NOT (s.context IS NOT DISTINCT FROM 'postmaster'
-            AND (f.error = 'setting could not be applied'
-                OR f.error LIKE 'parameter \"%\" cannot be changed without restarting the server'))
-        ORDER BY f.seqno";
-    Ok(server.query(settings, &[])?.iter().map(|row| row.get(0)).collect())
-}
-
-/// What the server finds wrong in `pg_hba.conf`. A rule that it read and that can't match as things are (`hostssl`
-/// without TLS) is not wrong: the file is loaded with it.
-pub fn rule_errors(server: &mut Server) -> Result<Vec<String>, Failure> {
-    server.batch("SET lc_messages = 'C'")?;
-    // file_name came with 16.
-    let rules = "SELECT coalesce(to_jsonb(r) ->> 'file_name', current_setting('hba_file')) || ':'
-            || coalesce(line_number, 0) || ': ' || error
-        FROM pg_hba_file_rules r WHERE error IS NOT NULL AND type IS NULL";
-    Ok(server.query(rules, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Ends recovery, and waits until the server takes writes.
@@ -324,7 +209,7 @@ fn pg_ctl(
         .arg(&cluster.data_directory)
         .arg("-l")
         .arg(startup_log(&cluster.data_directory)?);
-    let mut words: Vec<String> = before.0.iter().map(|word| shell_word(word.as_ref())).collect();
+    let mut words: Vec<String> = before.words().iter().map(|word| shell_word(word.as_ref())).collect();
     if cluster.config_file.parent() != Some(&cluster.data_directory) {
         words.push(format!("-c config_file={}", shell_word(cluster.config_file.as_os_str())));
     }
@@ -398,17 +283,5 @@ pub fn running(cluster: &Cluster) -> Result<Process, Failure> {
             Err(Failure::failed(format!("look into {}: permission denied", cluster.data_directory.display()))
                 .hint(format!("sudo -u {} …, or sudo …", cluster.owner)))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_like_the_last_one_leaves_out_what_is_said_anyway() {
-        let text = "/usr/lib/postgresql/15/bin/postgres \"-D\" \"/srv/a b\" \"-p\" \"5433\" \"-c\" \"config_file=/etc/x\" \
-            \"-c\" \"work_mem=8MB\" \"--config_file=/etc/x\" \"-F\"\n";
-        assert_eq!(options(text), ["-p", "5433", "-c", "work_mem=8MB", "-F"]);
     }
 }
