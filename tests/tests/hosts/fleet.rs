@@ -157,7 +157,18 @@ fn one_standby_by_ansible_and_a_second_run_changes_nothing(hosts: &Hosts) {
     let before = state(&[db1, db2]);
     node.run(&set_up).expect_changed(&[db1, db2], false);
     expect_same(&[db1, db2], &before);
+    the_time_that_it_may_take_is_also_that_of_its_start(&node, &set_up, db2);
     stopped_by_somebody_it_is_started_again(&node, &set_up, db1, db2);
+}
+
+/// A large one replays for a while before it lets anybody in.
+fn the_time_that_it_may_take_is_also_that_of_its_start(node: &ControlNode, set_up: &str, db2: &Host) {
+    db2.says(&format!("pg_ctlcluster {} main stop", db2.suite.major));
+    let hurried = node.run(&format!("{set_up} -e streaming_replication_timeout=0.001")).expect_failed();
+    let last = hurried.text.rsplit("TASK [").next().unwrap_or_default();
+    assert!(last.contains(": A start, a restart, a reload or nothing"), "{hurried}");
+    node.run(set_up).expect_done();
+    expect_row(db2, 42);
 }
 
 fn stopped_by_somebody_it_is_started_again(node: &ControlNode, set_up: &str, db1: &Host, db2: &Host) {
