@@ -177,12 +177,20 @@ pub fn outside(copy: &Path) -> Vec<PathBuf> {
     outside::links(copy).into_iter().filter_map(|link| std::fs::canonicalize(copy.join(link.name)).ok()).collect()
 }
 
-/// The folders that an earlier copy filled, and that are emptied before the next.
+/// The folders that earlier copies filled, complete or not, and that are emptied before the next.
 pub fn leftovers(places: &Places) -> Result<Vec<PathBuf>, Failure> {
-    let copies = places.partial().into_iter().chain([places.incoming()]);
-    let linked = copies.flat_map(|copy| outside(&copy));
+    let of_complete = removable(places, outside(&places.incoming()));
+    Ok([left_by_incomplete(places)?, of_complete].concat())
+}
+
+/// The folders that copies which did not come whole have filled.
+pub fn left_by_incomplete(places: &Places) -> Result<Vec<PathBuf>, Failure> {
+    let linked = places.partial().into_iter().flat_map(|copy| outside(&copy));
     let noted = Footprint::of(places)?.folders.into_iter().filter_map(|folder| std::fs::canonicalize(folder).ok());
-    Ok(removable(places, linked.chain(noted).collect()))
+    let mut folders = removable(places, linked.chain(noted).collect());
+    let of_complete = outside(&places.incoming());
+    folders.retain(|folder| !of_complete.contains(folder));
+    Ok(folders)
 }
 
 /// Of those, the ones that neither the data directory nor one that was kept or rolled back uses: they were new or empty

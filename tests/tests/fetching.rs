@@ -65,7 +65,7 @@ fn a_network_that_goes_silent_is_noticed_as_soon_as_the_user_says(sandbox: &Sand
     arrived(&pair, "base");
     network.cut();
     let begun = Instant::now();
-    let failed = running.end().expect_code(1).expect_error("is untouched");
+    let failed = running.end().expect_code(5).expect_error("is untouched");
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}\n{failed}", begun.elapsed());
     let said = "keepalives_idle=1 keepalives_interval=1 keepalives_count=2 keepalives=1";
     assert!(failed.stderr.contains(said), "{failed}");

@@ -73,7 +73,7 @@ fn a_killed_runs_slot_is_taken_on_by_the_next_run_that_names_it(sandbox: &Sandbo
     let running = scene.under_way("fetch", &MAKE);
     scene.proxy.reset();
     scene.proxy.heal();
-    let failed = running.end().expect_code(1);
+    let failed = running.end().expect_code(5);
     assert_eq!(slots(&scene), "", "{failed}");
     scene.nothing_is_left(&failed);
 }
