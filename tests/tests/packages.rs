@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tests::{in_ci, made, skip};
 
@@ -24,6 +24,55 @@ fn lintian_finds_no_fault_in_the_packages() {
             assert!(!in_ci(), "{missing}, and CI skips nothing for want of it");
             skip(&missing);
         }
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("start it");
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+/// A package's files, in this folder.
+fn unpack(package: &Path, folder: &Path) {
+    run(Command::new("dpkg-deb").arg("-x").args([package, folder]));
+}
+
+/// Where the package pg-runbook and the tarball have their README, unpacked in this folder.
+fn what_is_to_be_read(folder: &Path) -> Option<[PathBuf; 2]> {
+    let packages = made(".deb")?;
+    let package = packages.iter().find(|path| path.to_string_lossy().contains("/pg-runbook_")).expect("its package");
+    unpack(package, folder);
+    let tarball = made(".tar.gz")?.remove(0);
+    run(Command::new("tar").arg("-xzf").arg(&tarball).arg("-C").arg(folder));
+    let name = tarball.file_name().expect("a name").to_string_lossy().replace(".tar.gz", "");
+    Some([folder.join("usr/share/doc/pg-runbook"), folder.join(name)])
+}
+
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
+    let found = entries.flat_map(|path| if path.is_dir() { pages(&path) } else { vec![path] });
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+#[test]
+fn every_link_of_what_is_installed_leads_to_what_is_installed_and_nobody_is_told_to_build() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(folders) = what_is_to_be_read(folder.path()) else { return };
+    for folder in folders {
+        let mut links = 0;
+        for page in pages(&folder) {
+            let text = std::fs::read_to_string(&page).expect("a page");
+            let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+            for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+                let target = page.parent().expect("its folder").join(target);
+                let led_to = target.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", target.display()));
+                assert!(led_to.starts_with(folder.canonicalize().expect("its path")), "{}", target.display());
+                links += 1;
+            }
+            let is_history = page.ends_with("CHANGELOG.md");
+            assert!(is_history || !text.contains("cargo "), "{} wants something built", page.display());
+        }
+        assert!(links > 25, "{links} links in {}", folder.display());
     }
 }
 

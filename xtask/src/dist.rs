@@ -6,7 +6,7 @@
 mod tarball;
 mod zig;
 
-use crate::docs;
+use crate::docs::{self, markdown};
 use crate::servers::need;
 use crate::shell::{self, command, run_and_keep, workspace};
 use std::fmt::Write as _;
@@ -17,6 +17,9 @@ use zig::Zig;
 
 /// The last brings the others.
 const PACKAGES: [&str; 6] = ["pg-role", "pg-conf", "pg-cluster", "pg-pass", "pg-basebackup-swap", "pg-runbook"];
+
+/// What of README.md is for whoever has the work tree: the others have the tools installed.
+const FOR_THE_WORK_TREE: [&str; 3] = ["See it", "Install", "Before you change something"];
 
 /// Of `cargo deb`.
 const CARGO_DEB: &str = "3.8.0";
@@ -94,7 +97,7 @@ fn build(zig: &Zig) -> Result<(), String> {
     if said.success { Ok(()) } else { Err("the tools could not be built".into()) }
 }
 
-/// Man pages and completions; what changed and the licence as Debian wants them.
+/// Man pages and completions; README for those who have the tools; what changed and the licence as Debian wants them.
 fn documents(time: &str) -> Result<(), String> {
     make_empty(&docs::folder())?;
     docs::make_pages()?;
@@ -105,6 +108,8 @@ fn documents(time: &str) -> Result<(), String> {
         "pg-runbook ({version}-1) unstable; urgency=medium\n\n  * What changed is told in changelog.gz.\n\n -- {maintainer}  {}",
         String::from_utf8_lossy(&said.stdout)
     );
+    let readme = markdown::without(&read(&workspace().join("README.md"))?, &FOR_THE_WORK_TREE)?;
+    docs::write(&docs::folder().join("README.md"), readme.as_bytes())?;
     let licence = read(&workspace().join("LICENSE"))?;
     docs::write(&docs::folder().join("debian/changelog"), changelog.as_bytes())?;
     docs::write(&docs::folder().join("debian/copyright"), copyright(&licence).as_bytes())

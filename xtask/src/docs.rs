@@ -5,7 +5,7 @@
 
 mod ansible;
 mod manual;
-mod markdown;
+pub mod markdown;
 mod schema;
 
 use ansible::MODULES;

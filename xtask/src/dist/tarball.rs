@@ -2,6 +2,7 @@
 //!
 //! What must always hold: the programs, pages and completions are the packages' own.
 
+use crate::docs;
 use crate::shell::workspace;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,11 +43,12 @@ impl Tarball {
         let script = format!(
             "set -eu; mkdir '{top}'; umask 022
              for package in '{packages}'/*.deb; do dpkg-deb --fsys-tarfile \"$package\" | tar -x --strip-components=2 -C '{top}' ./usr; done
-             cp -r README.md LICENSE CHANGELOG.md docs examples '{top}'
+             cp -r LICENSE CHANGELOG.md docs examples '{made}'/README.md '{top}'
              cd '{top}'; rm -r share/doc; [ ! -e share/lintian ] || rm -r share/lintian
              mv share/zsh/vendor-completions share/zsh/site-functions",
             top = self.top().display(),
-            packages = self.folder.display()
+            packages = self.folder.display(),
+            made = docs::folder().display()
         );
         run(Command::new("bash").args(["-o", "pipefail", "-c", &script]).current_dir(workspace()))?;
         let install = self.top().join("INSTALL");

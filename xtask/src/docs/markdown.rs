@@ -30,6 +30,24 @@ pub fn sections(page: &str) -> Vec<Section> {
     reader.sections
 }
 
+/// A page without these sections, each of which goes on to the next heading of its level; each must be there.
+pub fn without(page: &str, headings: &[&str]) -> Result<String, String> {
+    let is_start =
+        |event: &Event<'_>| matches!(event, Event::Start(Tag::Heading { level, .. }) if *level <= HeadingLevel::H2);
+    let events = Parser::new(page).into_offset_iter();
+    let starts: Vec<usize> = events.filter(|(event, _)| is_start(event)).map(|(_, range)| range.start).collect();
+    let ends = starts.iter().skip(1).copied().chain([page.len()]);
+    let mut sections: Vec<&str> = starts.iter().zip(ends).map(|(start, end)| &page[*start..end]).collect();
+    for heading in headings {
+        let before = sections.len();
+        sections.retain(|section| section.lines().next() != Some(&format!("## {heading}")));
+        if sections.len() == before {
+            return Err(format!("there is no heading {heading:?}"));
+        }
+    }
+    Ok(sections.concat().trim_end().to_owned() + "\n")
+}
+
 #[derive(Default)]
 struct Reader {
     sections: Vec<Section>,
@@ -202,6 +220,14 @@ mod tests {
             written(&sections[1]),
             ".IP \\(bu 2\none\n.IP \\(bu 2\ntwo\n.PP\n.EX\npg\\-role ensure x \\\\\n  | y\n.EE\n"
         );
+    }
+
+    #[test]
+    fn a_page_without_a_section_has_all_else_as_it_was() {
+        let page = "# Title\n\nwords\n\n## One\n\n```sh\n## Two\n```\n### Inside\n\n## Two\n\nend\n";
+        assert_eq!(without(page, &["One"]).unwrap(), "# Title\n\nwords\n\n## Two\n\nend\n");
+        assert_eq!(without(page, &["Two"]).unwrap(), page.replace("\n## Two\n\nend\n", ""));
+        assert!(without(page, &["Three"]).unwrap_err().contains("Three"));
     }
 
     #[test]
