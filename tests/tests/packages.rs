@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests set their own scenes")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tests::{in_ci, made, skip};
@@ -73,6 +74,43 @@ fn every_link_of_what_is_installed_leads_to_what_is_installed_and_nobody_is_told
             assert!(is_history || !text.contains("cargo "), "{} wants something built", page.display());
         }
         assert!(links > 25, "{links} links in {}", folder.display());
+    }
+}
+
+/// The names of licences that a machine-readable file of licences uses, and those that it has the texts of.
+fn licences(text: &str) -> [BTreeSet<&str>; 2] {
+    let (files, alone): (Vec<&str>, _) = text.split("\n\n").partition(|paragraph| paragraph.contains("Files: "));
+    // The project's own licence stands where it is used.
+    let used = files.iter().filter(|paragraph| !paragraph.starts_with("Files: *\n"));
+    let used = used.filter_map(|paragraph| paragraph.lines().find_map(|line| line.strip_prefix("License: ")));
+    let used = used.flat_map(|line| line.split([' ', ','])).filter(|word| !["", "and", "or"].contains(word)).collect();
+    let told = alone.iter().filter_map(|paragraph| paragraph.strip_prefix("License: ")?.split_once("\n "));
+    [used, told.map(|(name, _)| name).collect()]
+}
+
+#[test]
+fn all_that_is_linked_is_told_with_its_licence_and_the_words_of_it() {
+    let Some(packages) = made(".deb") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    for package in &packages {
+        unpack(package, folder.path());
+    }
+    let Some([_, tarball]) = what_is_to_be_read(folder.path()) else { return };
+    let documentation = std::fs::read_dir(folder.path().join("usr/share/doc")).expect("documentation");
+    let mut files: Vec<PathBuf> = documentation.flatten().map(|entry| entry.path().join("copyright")).collect();
+    assert_eq!(files.len(), packages.len());
+    files.push(tarball.join("COPYRIGHT"));
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("the file of licences");
+        let [used, told] = licences(&text);
+        assert!(used == told && used.len() > 3, "{}: {used:?}, but {told:?}", file.display());
+        let part = text.split("\n\n").find(|paragraph| paragraph.starts_with("Files: vendor/tokio-postgres-0"));
+        assert!(part.is_some_and(|part| part.ends_with("License: Expat or Apache-2.0")), "{part:?}");
+        assert!(!text.contains("vendor/testcontainers-"), "what is for tests only is in no program");
+        // Debian has Apache's licence on every system; elsewhere it has to come with the programs.
+        let is_for_debian = file.ends_with("copyright");
+        assert_eq!(text.contains("/usr/share/common-licenses/Apache-2.0"), is_for_debian);
+        assert_eq!(text.contains("END OF TERMS AND CONDITIONS"), !is_for_debian);
     }
 }
 

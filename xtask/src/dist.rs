@@ -3,13 +3,14 @@
 //! What must always hold: all are made of one build, which runs on Debian 11 and newer; what is in them depends on the
 //! commit alone, not on the time or the folder; target/dist holds nothing else.
 
+mod copyright;
 mod tarball;
 mod zig;
 
 use crate::docs::{self, markdown};
 use crate::servers::need;
 use crate::shell::{self, command, run_and_keep, workspace};
-use std::fmt::Write as _;
+use copyright::Copyright;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tarball::Tarball;
@@ -97,7 +98,7 @@ fn build(zig: &Zig) -> Result<(), String> {
     if said.success { Ok(()) } else { Err("the tools could not be built".into()) }
 }
 
-/// Man pages and completions; README for those who have the tools; what changed and the licence as Debian wants them.
+/// Man pages and completions; README for those who have the tools; what changed and the licences as Debian wants them.
 fn documents(time: &str) -> Result<(), String> {
     make_empty(&docs::folder())?;
     docs::make_pages()?;
@@ -109,25 +110,16 @@ fn documents(time: &str) -> Result<(), String> {
         String::from_utf8_lossy(&said.stdout)
     );
     let readme = markdown::without(&read(&workspace().join("README.md"))?, &FOR_THE_WORK_TREE)?;
-    docs::write(&docs::folder().join("README.md"), readme.as_bytes())?;
-    let licence = read(&workspace().join("LICENSE"))?;
-    docs::write(&docs::folder().join("debian/changelog"), changelog.as_bytes())?;
-    docs::write(&docs::folder().join("debian/copyright"), copyright(&licence).as_bytes())
-}
-
-/// `LICENSE` in Debian's machine-readable form: its title, who has the rights, and the text, indented.
-fn copyright(licence: &str) -> String {
-    let mut text = String::from(
-        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: pg-runbook\n\nFiles: *\n",
-    );
-    for line in licence.lines().skip(1).skip_while(|line| line.is_empty()) {
-        let _ = match line.strip_prefix("Copyright (c) ") {
-            Some(whose) => writeln!(text, "Copyright: {whose}\nLicense: {}", env!("CARGO_PKG_LICENSE")),
-            None if line.is_empty() => writeln!(text, " ."),
-            None => writeln!(text, " {line}"),
-        };
+    let copyright = Copyright::of(&read(&workspace().join("LICENSE"))?, &target())?;
+    for (file, text) in [
+        ("README.md", readme),
+        ("COPYRIGHT", copyright.in_full()),
+        ("debian/changelog", changelog),
+        ("debian/copyright", copyright.for_debian()),
+    ] {
+        docs::write(&docs::folder().join(file), text.as_bytes())?;
     }
-    text.replacen("PostgreSQL\n .\n", "PostgreSQL\n", 1)
+    Ok(())
 }
 
 /// What belongs into it stands in its Cargo.toml.
@@ -170,16 +162,4 @@ fn make_empty(folder: &Path) -> Result<(), String> {
 
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_licence_is_one_paragraph_of_fields() {
-        let licence = "PostgreSQL License\n\nCopyright (c) 2026, somebody\n\nYou may.\n\nWe don't.\n";
-        let fields = "Files: *\nCopyright: 2026, somebody\nLicense: PostgreSQL\n You may.\n .\n We don't.\n";
-        assert!(copyright(licence).ends_with(fields), "{}", copyright(licence));
-    }
 }

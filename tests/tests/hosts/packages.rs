@@ -119,7 +119,9 @@ fn the_tarball_is_installed_as_readme_says_and_removed_as_it_says_itself(hosts: 
     host.main_cluster();
     host.says("pg-conf set work_mem=9MB | pg-cluster restart");
     assert_eq!(host.sql(5432, "SHOW work_mem"), "9MB");
-    host.says("cd /srv/pg-runbook-*/ && ls README.md LICENSE CHANGELOG.md docs/document.md examples/Makefile");
+    host.says(
+        "cd /srv/pg-runbook-*/ && ls README.md LICENSE COPYRIGHT CHANGELOG.md docs/document.md examples/Makefile",
+    );
     let told = host.says("cat /srv/pg-runbook-*/INSTALL");
     let commands: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     let [install, remove] = commands[..] else { panic!("{told}") };

@@ -43,7 +43,7 @@ impl Tarball {
         let script = format!(
             "set -eu; mkdir '{top}'; umask 022
              for package in '{packages}'/*.deb; do dpkg-deb --fsys-tarfile \"$package\" | tar -x --strip-components=2 -C '{top}' ./usr; done
-             cp -r LICENSE CHANGELOG.md docs examples '{made}'/README.md '{top}'
+             cp -r LICENSE CHANGELOG.md docs examples '{made}'/README.md '{made}'/COPYRIGHT '{top}'
              cd '{top}'; rm -r share/doc; [ ! -e share/lintian ] || rm -r share/lintian
              mv share/zsh/vendor-completions share/zsh/site-functions",
             top = self.top().display(),
