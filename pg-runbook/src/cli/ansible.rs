@@ -74,7 +74,7 @@ const STATES: [(&str, &[&str]); 7] = [
 
 /// Reads the options' file. `action` names the verb, or `state` what is to be; each other name is an option's long name
 /// with `_` for `-`, the name of a positional argument, or community.postgresql's; `document` is what another task
-/// registered; names that begin with `_ansible_` are Ansible's own.
+/// registered; names that begin with `_ansible_` are Ansible's own. One setting can be told as `postgresql_set` has it.
 pub(super) fn read(file: &Path, command: &Command) -> Result<Request, Failure> {
     let text = std::fs::read_to_string(file).attempt(|| format!("read {file:?}"))?;
     let options: Map<String, Value> = serde_json::from_str(&text)
@@ -83,6 +83,7 @@ pub(super) fn read(file: &Path, command: &Command) -> Result<Request, Failure> {
 }
 
 fn request(options: &Map<String, Value>, command: &Command) -> Result<Request, Failure> {
+    let options = &one_setting(options, command)?;
     let subcommand = verb(options, command)?;
     let mut words: Vec<OsString> = vec![command.get_name().into(), subcommand.get_name().into()];
     let mut positional: Vec<OsString> = Vec::new();
@@ -114,15 +115,53 @@ fn request(options: &Map<String, Value>, command: &Command) -> Result<Request, F
     Ok(Request { arguments: words, secrets, document })
 }
 
+/// `postgresql_set` has one setting a task: `name` with `value`, or with `reset`. For a tool that has settings, that becomes
+/// `settings`, or `names` to be absent.
+fn one_setting(options: &Map<String, Value>, command: &Command) -> Result<Map<String, Value>, Failure> {
+    let mut ours = options.clone();
+    let has = |word: &str| command.get_subcommands().any(|verb| argument(verb, command, word).is_some());
+    if !(has("settings") && has("names")) {
+        return Ok(ours);
+    }
+    let mut take = |word: &str| ours.remove(word).filter(|value| !is_left_out(value));
+    let (name, value, reset) = (take("name"), take("value"), take("reset"));
+    let reset = reset.map_or(Ok(false), |reset| yes_or_no("reset", &reset))?;
+    let Some(name) = name.map(|name| text(&name)) else {
+        if value.is_some() || reset {
+            return Err(Failure::usage("value and reset are about one setting, and name doesn't say which"));
+        }
+        return Ok(ours);
+    };
+    let wanted = said(&ours, "action").or_else(|| said(&ours, "state"));
+    let (word, told) = match (value, reset, wanted.as_deref()) {
+        (Some(_), true, _) => return Err(Failure::usage(format!("{name} can't have a value and be reset"))),
+        (Some(value), false, _) => ("settings", Value::Object(Map::from_iter([(name, value)]))),
+        (None, true, Some(other)) if !["absent", "unset"].contains(&other) => {
+            return Err(Failure::usage(format!("{name} is to be reset, and the task says {other:?} too")));
+        }
+        (None, false, None | Some("present" | "set")) => {
+            return Err(Failure::usage(format!("{name} has no value, and is not to be reset"))
+                .because("value says what it is to be; with action get, the task shows it"));
+        }
+        (None, ..) => ("names", Value::String(name)),
+    };
+    if reset && wanted.is_none() {
+        ours.insert("state".into(), "absent".into());
+    }
+    match ours.insert(word.into(), told) {
+        Some(_) => Err(Failure::usage(format!("{word} and name are given, and one of them is enough"))),
+        None => Ok(ours),
+    }
+}
+
 /// What Ansible gives where a variable is to be as if it weren't there.
 fn is_left_out(value: &Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.starts_with("__omit_place_holder__"))
 }
 
 fn verb<'a>(options: &Map<String, Value>, command: &'a Command) -> Result<&'a Command, Failure> {
-    let said = |name: &str| options.get(name).filter(|value| !is_left_out(value)).map(text);
     let verbs: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let state = match (said("action"), said("state")) {
+    let state = match (said(options, "action"), said(options, "state")) {
         (Some(action), _) => {
             return command.find_subcommand(&action).ok_or_else(|| {
                 Failure::usage(format!("{action:?} is not an action"))
@@ -138,6 +177,10 @@ fn verb<'a>(options: &Map<String, Value>, command: &'a Command) -> Result<&'a Co
         Failure::usage(format!("{state:?} is not a state of {}", command.get_name()))
             .because(format!("action can be: {}", verbs.join(", ")))
     })
+}
+
+fn said(options: &Map<String, Value>, name: &str) -> Option<String> {
+    options.get(name).filter(|value| !is_left_out(value)).map(text)
 }
 
 fn knows(verb: &Command, command: &Command, name: &str) -> bool {
@@ -186,15 +229,17 @@ fn option(
     if argument.is_positional() {
         positional.extend(values()?.into_iter().map(OsString::from));
     } else if matches!(argument.get_action(), ArgAction::SetTrue) {
-        match truth(value) {
-            Some(true) => words.push(format!("--{long}").into()),
-            Some(false) => {}
-            None => return Err(Failure::usage(format!("{name} is {value}, which is neither yes nor no"))),
+        if yes_or_no(name, value)? {
+            words.push(format!("--{long}").into());
         }
     } else {
         words.extend(values()?.into_iter().map(|value| OsString::from(format!("--{long}={value}"))));
     }
     Ok(())
+}
+
+fn yes_or_no(name: &str, value: &Value) -> Result<bool, Failure> {
+    truth(value).ok_or_else(|| Failure::usage(format!("{name} is {value}, which is neither yes nor no")))
 }
 
 /// YAML's words for truth, as they arrive after Ansible's conversions.

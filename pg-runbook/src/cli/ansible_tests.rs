@@ -14,6 +14,8 @@ fn command() -> Command {
                 .arg(Arg::new("dry").long("dry-run").action(ArgAction::SetTrue))
                 .arg(Arg::new("password_stdin").long("password-stdin").action(ArgAction::SetTrue)),
         )
+        .subcommand(Command::new("unset").arg(Arg::new("names").num_args(1..)))
+        .subcommand(Command::new("get").arg(Arg::new("names").num_args(0..)))
         .subcommand(
             Command::new("allow")
                 .arg(Arg::new("role"))
@@ -66,6 +68,53 @@ fn takes_community_postgresqls_names() {
     let conninfo = r"--conninfo=sslmode='verify-full' sslrootcert='/etc/it\'s/ca.crt'";
     assert_eq!(words[2..4], ["--host=db1", conninfo]);
     assert!(request.secrets.login_password.is_some());
+}
+
+/// The verb, and what stands behind `--`.
+fn settings(options: &Value) -> Vec<String> {
+    let words = words(options).unwrap();
+    let end = words.iter().position(|word| word == "--").unwrap();
+    [&words[1..2], &words[end + 1..]].concat()
+}
+
+#[test]
+fn takes_one_setting_as_postgresql_set_has_it() {
+    for (value, told) in [
+        (json!("replica"), "x=replica"),
+        (json!(true), "x=on"),
+        (json!(120), "x=120"),
+        (json!(0.9), "x=0.9"),
+        (json!("a, b"), "x=a, b"),
+        (json!(["a", "b"]), "x=a, b"),
+        (json!(""), "x="),
+    ] {
+        assert_eq!(settings(&json!({"name": "x", "value": value})), ["set", told]);
+    }
+    assert_eq!(settings(&json!({"name": "x", "value": "1", "reset": "no"})), ["set", "x=1"]);
+    for reset in [json!(true), json!("yes"), json!(1)] {
+        assert_eq!(settings(&json!({"name": "x", "reset": reset, "value": null})), ["unset", "x"]);
+    }
+    assert_eq!(settings(&json!({"name": "x", "reset": true, "state": "absent"})), ["unset", "x"]);
+    assert_eq!(settings(&json!({"name": "x", "state": "absent"})), ["unset", "x"]);
+    assert_eq!(settings(&json!({"name": "x", "action": "get"})), ["get", "x"]);
+}
+
+#[test]
+fn refuses_one_setting_that_is_told_by_halves_or_twice() {
+    for (options, why) in [
+        (json!({"value": "replica"}), "name doesn't say which"),
+        (json!({"reset": true}), "name doesn't say which"),
+        (json!({"name": "x"}), "x has no value"),
+        (json!({"name": "x", "state": "present"}), "x has no value"),
+        (json!({"name": "x", "reset": "perhaps"}), "neither yes nor no"),
+        (json!({"name": "x", "value": 1, "reset": true}), "x can't have a value and be reset"),
+        (json!({"name": "x", "reset": true, "action": "get"}), "\"get\""),
+        (json!({"name": "x", "value": 1, "settings": {"y": 2}}), "settings and name"),
+        (json!({"name": "x", "value": 1, "state": "absent"}), "settings"),
+    ] {
+        let refused = words(&options).unwrap_err();
+        assert!(refused.message.contains(why), "{options}: {refused}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ on_each_suite!(modules_are_run_as_users_of_ansible_run_them);
 const SECRET: &str = "correct horse battery staple";
 const MODULES: [(&str, &str); 6] = [
     ("pg_role", "valid_until"),
-    ("pg_conf", "settings"),
+    ("pg_conf", "reset"),
     ("pg_hba", "from"),
     ("pg_cluster", "new_cluster"),
     ("pg_basebackup_swap", "force"),
@@ -27,7 +27,11 @@ fn modules_are_run_as_users_of_ansible_run_them(hosts: &Hosts) {
         shown.expect_said(option).expect_said("login_port").expect_said("document").expect_said("EXAMPLES");
     }
     plays(&node);
-    assert_eq!(db1.sql(5432, "SHOW work_mem"), "12MB", "a reload came with it");
+    let told =
+        [("work_mem", "12MB"), ("autovacuum_naptime", "90s"), ("log_disconnections", "on"), ("log_timezone", "GMT")];
+    for (name, value) in told {
+        assert_eq!(db1.sql(5432, &format!("SHOW {name}")), value, "{name}: a reload came with it");
+    }
     assert_eq!(db1.says("stat -c %U /etc/postgresql/*/main/postgresql.conf"), "postgres");
 }
 
@@ -37,8 +41,8 @@ fn plays(node: &ControlNode) {
         node.run(&format!("ansible-playbook -i inventory -e @secret.yml modules.yml --tags {tags} {more}"))
     };
     let diff = play("unprivileged", "--check --diff").expect_done();
-    diff.expect_said("+work_mem = 12MB").expect_said("before: /etc/postgresql").expect_said("changed=4");
-    play("unprivileged", "").expect_done().expect_said("changed=4");
+    diff.expect_said("+work_mem = 12MB").expect_said("before: /etc/postgresql").expect_said("changed=7");
+    play("unprivileged", "").expect_done().expect_said("changed=7");
     play("unprivileged", "").expect_done().expect_said("changed=0");
     play("asynchronous", "").expect_done().expect_said("ok=1").expect_said("ASYNC OK");
     let wrong = play("wrong", "").expect_failed();

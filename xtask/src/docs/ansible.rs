@@ -15,6 +15,8 @@ pub struct Module {
     tool: &'static str,
     verbs: &'static [&'static str],
     states: &'static [&'static str],
+    /// What it takes besides its tool's options and what every module has.
+    besides: &'static [(&'static str, &'static str, &'static str)],
     summary: &'static str,
     example: &'static str,
 }
@@ -26,6 +28,7 @@ pub const MODULES: [Module; 6] = [
         tool: "pg-role",
         verbs: &["ensure", "show", "drop"],
         states: &["present", "absent"],
+        besides: &[],
         summary: "A replication role with a password, kept as a SCRAM verifier that is compared",
         example: "- name: The role that standbys log in with\n  pg_runbook.tools.pg_role:\n    name: replicator\n    \
             password: \"{{ replication_password }}\"\n  become: true\n  register: role\n",
@@ -35,15 +38,21 @@ pub const MODULES: [Module; 6] = [
         tool: "pg-conf",
         verbs: &["set", "unset", "get", "check", "undo", "match"],
         states: &["present", "absent"],
+        besides: ONE_SETTING,
         summary: "Settings in postgresql.conf, changed where they are in force and judged by the server's own parser",
         example: "- name: What a primary needs\n  pg_runbook.tools.pg_conf:\n    settings:\n      wal_level: replica\n      \
-            wal_keep_size: 8GB\n      wal_compression: true\n    document: \"{{ role }}\"\n  become: true\n  register: conf\n",
+            wal_keep_size: 8GB\n      wal_compression: true\n    document: \"{{ role }}\"\n  become: true\n  register: conf\n\
+            - name: One setting, as postgresql_set has it\n  pg_runbook.tools.pg_conf:\n    name: work_mem\n    \
+            value: 12MB\n  become: true\n\
+            - name: Back to its default\n  pg_runbook.tools.pg_conf:\n    name: work_mem\n    reset: true\n  \
+            become: true\n",
     },
     Module {
         name: "pg_hba",
         tool: "pg-conf",
         verbs: &["allow", "disallow", "rules", "explain"],
         states: &["present", "absent"],
+        besides: &[],
         summary: "Rules of pg_hba.conf, placed so that they work, without touching any other byte",
         example: "- name: The standbys may log in\n  pg_runbook.tools.pg_hba:\n    role: replicator\n    \
             from: [192.0.2.7, 192.0.2.8]\n    document: \"{{ conf }}\"\n  become: true\n  register: rules\n",
@@ -66,6 +75,7 @@ pub const MODULES: [Module; 6] = [
             "advertise",
         ],
         states: &["present", "absent", "started", "stopped", "restarted", "reloaded", "promoted"],
+        besides: &[],
         summary: "PostgreSQL clusters: made, started, restarted as far as a change needs it, promoted, waited for",
         example: "- name: As much of a restart as the changes need\n  pg_runbook.tools.pg_cluster:\n    \
             state: restarted\n    document: \"{{ rules }}\"\n  become: true\n",
@@ -75,6 +85,7 @@ pub const MODULES: [Module; 6] = [
         tool: "pg-basebackup-swap",
         verbs: &["run", "fetch", "swap", "rollback", "commit", "status"],
         states: &[],
+        besides: &[],
         summary: "A copy of the primary, fetched beside a standby's data directory and exchanged with it in one step",
         example: "- name: A standby of this primary; one that streams already is left alone\n  \
             pg_runbook.tools.pg_basebackup_swap:\n    action: run\n    cluster: 17/replica\n    \
@@ -85,6 +96,7 @@ pub const MODULES: [Module; 6] = [
         tool: "pg-pass",
         verbs: &["set", "remove", "list", "check"],
         states: &["present", "absent"],
+        besides: &[],
         summary: "Lines of a password file, and the proof that a replication login works with them",
         example: "- name: The password for the primary\n  pg_runbook.tools.pg_pass:\n    \
             password: \"{{ replication_password }}\"\n    document: \"{{ hostvars['db1'].primary }}\"\n  become: true\n",
@@ -101,6 +113,17 @@ const OWN: [(&str, &str, &str); 3] = [
         and ssl_key are too.",
     ),
     ("password", "str", "A password; it goes to the server as a verifier, and is shown nowhere."),
+];
+
+/// One setting a task, as community.postgresql has it.
+const ONE_SETTING: &[(&str, &str, &str)] = &[
+    ("name", "str", "One setting. Its I(value) says what it is to be, I(reset) that it goes back to its default."),
+    (
+        "value",
+        "raw",
+        "What the setting I(name) is to be: a text, a number, a boolean or a list. For several, there is I(settings).",
+    ),
+    ("reset", "bool", "Take the setting I(name) out of the files, as I(state=absent) takes I(names) out."),
 ];
 
 impl Module {
@@ -121,7 +144,7 @@ impl Module {
         );
         text += "  author:\n    - The pg-runbook maintainers (@pg-runbook)\n  options:\n";
         self.which_verb(&mut text);
-        for (name, kind, about) in OWN {
+        for (name, kind, about) in OWN.iter().chain(self.besides) {
             let _ = write!(text, "    {name}:\n      description:\n        - {}\n      type: {kind}\n", quoted(about));
         }
         let options = self.options(tools);
