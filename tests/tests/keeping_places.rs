@@ -160,7 +160,7 @@ fn a_rollback_killed_at_any_call_leaves_each_directory_its_own(sandbox: &Sandbox
     };
     ready();
     let calls = pair.swap("rollback").calls(sandbox);
-    for call in &some(&calls, 6) {
+    for call in &some(&calls, 4) {
         let taken_out = ready();
         let ended = pair.swap("rollback").hindered(call, "signal=KILL").start().ended();
         let told = format!("killed at {call:?}: {ended}");
@@ -182,7 +182,7 @@ fn a_fetch_killed_at_any_call_leaves_nothing_in_the_places(sandbox: &Sandbox) {
     let fetch = || pair.swap("fetch").args(["--force", "--progress", "none"]);
     fetch().run().success();
     let (served, calls) = (pair.standby.served(), thinned(fetch().calls(sandbox)));
-    for call in &some(&calls, 6) {
+    for call in &some(&calls, 4) {
         let told = format!("killed at {call:?}: {}", fetch().hindered(call, "signal=KILL").start().ended());
         assert!(served.still(), "somebody was not served\n{told}");
         let again = fetch().run().success();

@@ -140,7 +140,7 @@ fn killed_at_any_call_it_ends_with_the_old_data_or_with_a_copy(sandbox: &Sandbox
         let in_recovery = pair.standby.try_sql("SELECT pg_is_in_recovery()");
         assert_ne!(in_recovery.as_deref(), Some("f"), "{told}");
     };
-    for call in &some(&calls, 10) {
+    for call in &some(&calls, 6) {
         let run = replace(&pair).args(["--progress", "none"]).hindered(call, "signal=KILL").start();
         let told = format!("killed at {call:?}: {}", run.ended());
         is_no_primary(&told);
