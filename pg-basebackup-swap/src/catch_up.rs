@@ -30,6 +30,9 @@ const CLOSE: u64 = 1 << 20;
 const CLOSES_UP_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often the copy is looked at, and the primary asked.
+/// A server that gave a statement up says so at once.
+const SAYS_WITHIN: Duration = Duration::from_secs(10);
+
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 
@@ -330,6 +333,8 @@ impl Moved {
 /// On a standby, a checkpoint writes out all that it has changed, so that the next stop and start find little to do.
 fn write_a_restartpoint(server: &mut Server, limit: Duration) -> Result<(), Failure> {
     server.batch(&format!("SET statement_timeout = {}", limit.as_millis()))?;
+    // What it is told by then comes by itself.
+    server.may_take(Some(limit + SAYS_WITHIN));
     server.batch("CHECKPOINT")
 }
 

@@ -1,6 +1,6 @@
-//! `commit`: the directories that swaps and rollbacks kept are let go.
+//! `commit`: the directories that swaps and rollbacks kept are let go, and copies that did not come whole.
 //!
-//! What must always hold: only a directory with the note that it is kept is removed, and nothing that another directory
+//! What must always hold: of the old only a directory with the note that it is kept is removed, and nothing that another directory
 //! beside it uses too. It loses its name first and its note last, so that a half is never taken for a whole, and a run
 //! that was cut off goes on. While the present directory serves nobody, the old ones stay.
 
@@ -9,7 +9,7 @@ use crate::destinations::holds_only_wal;
 use crate::notes::{Kept, Note};
 use crate::places::{Places, in_parent};
 use crate::size::size;
-use crate::{outside, prepare};
+use crate::{fetch, outside, prepare};
 use pg_runbook::cluster::{State, postmaster};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::shell_word;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const LET_GO: Act = Act { plain: "let go of", past: "let go of" };
+const REMOVE: Act = Act { plain: "remove", past: "removed" };
 
 /// `pg-basebackup-swap commit`
 pub fn commit(run: &mut Run, arguments: &CommitArguments) -> Result<(), Failure> {
@@ -34,7 +35,8 @@ pub fn commit(run: &mut Run, arguments: &CommitArguments) -> Result<(), Failure>
         }
     }
     let going = begun(run, &places)?;
-    if old.is_empty() && going.is_empty() {
+    let incomplete = places.partial();
+    if old.is_empty() && going.is_empty() && incomplete.is_empty() {
         run.message(match young {
             0 => format!("{} has no old directory to let go", cluster.title()),
             _ => format!("{} has {young} old directories, none of them old enough to let go", cluster.title()),
@@ -42,12 +44,32 @@ pub fn commit(run: &mut Run, arguments: &CommitArguments) -> Result<(), Failure>
         return Ok(());
     }
     refuse_while_nobody_is_served(&cluster)?;
-    let (count, freed) = let_all_go(run, &places, old, going)?;
+    let (count, kept) = let_all_go(run, &places, old, going)?;
+    let freed = kept + remove_incomplete(run, &places, &incomplete)?;
     let would = if run.check() { "would let go" } else { "let go" };
     let directories = if count == 1 { "directory" } else { "directories" };
-    run.message(format!("{would} of {count} old {directories} of {}: {} MB", cluster.title(), freed / 1_000_000));
+    let copies = match incomplete.len() {
+        0 => String::new(),
+        1 => " and an incomplete copy".into(),
+        copies => format!(" and {copies} incomplete copies"),
+    };
+    let freed_mb = freed / 1_000_000;
+    run.message(format!("{would} of {count} old {directories}{copies} of {}: {freed_mb} MB", cluster.title()));
     run.fact("freed_bytes", &freed);
     Ok(())
+}
+
+/// Returns how many bytes are free again (or, with `--check`, would be).
+fn remove_incomplete(run: &mut Run, places: &Places, folders: &[PathBuf]) -> Result<u64, Failure> {
+    let sizes: Vec<u64> = folders.iter().map(|folder| size(folder)).collect();
+    if !run.check() && !folders.is_empty() {
+        fetch::clear_incomplete(run, places)?;
+    }
+    for (folder, bytes) in folders.iter().zip(&sizes) {
+        let change = Change::act("incomplete_copy", folder.display().to_string(), REMOVE).at(folder, None);
+        run.change(change.remark(format!("{} MB", bytes / 1_000_000)));
+    }
+    Ok(sizes.iter().sum())
 }
 
 /// Removals that were cut off. The note goes last, so one that holds anything has it still.

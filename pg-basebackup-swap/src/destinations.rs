@@ -10,6 +10,7 @@ use crate::outside::{self, Link};
 use crate::places::{self, Places};
 use crate::room::{Part, What, nearest};
 use crate::size::{Size, Teller};
+use pg_runbook::cluster;
 use pg_runbook::invocation::shell_word;
 use pg_runbook::{Cluster, Failure, durable_file, owner};
 use std::path::{Path, PathBuf};
@@ -193,10 +194,19 @@ pub fn left_by_incomplete(places: &Places) -> Result<Vec<PathBuf>, Failure> {
     Ok(folders)
 }
 
-/// Of those, the ones that neither the data directory nor one that was kept or rolled back uses: they were new or empty
-/// for a copy.
+/// Of those, the ones that neither the data directory, nor one that was kept or rolled back, nor another cluster of this
+/// host uses: they were new or empty for a copy, and somebody may have emptied them for something else since. Where nobody
+/// knows what another cluster uses, none.
 fn removable(places: &Places, mut folders: Vec<PathBuf>) -> Vec<PathBuf> {
-    let used: Vec<PathBuf> = [vec![places.data.clone()], places.kept(), places.rolled_back()]
+    if folders.is_empty() {
+        return folders;
+    }
+    let clusters = cluster::list();
+    if !clusters.unreadable.is_empty() {
+        return Vec::new();
+    }
+    let others = clusters.known.into_iter().map(|known| known.data_directory).collect();
+    let used: Vec<PathBuf> = [vec![places.data.clone()], places.kept(), places.rolled_back(), others]
         .concat()
         .iter()
         .flat_map(|folder| outside(folder))

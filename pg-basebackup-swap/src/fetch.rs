@@ -253,27 +253,23 @@ fn clear(run: &Run, places: &Places) -> Result<(), Failure> {
             durable_file::remove_tree(&going).and(renamed)
         })?;
     }
-    remove_incomplete(run, places, &incomplete)?;
-    destinations::empty(places, &outside)
-}
-
-/// What a copy that was cut off has left; whoever has the lock knows that it will not come any more. A complete one stays.
-pub fn clear_incomplete(run: &Run, places: &Places) -> Result<(), Failure> {
-    let (incomplete, outside) = (places.partial(), destinations::left_by_incomplete(places)?);
-    if incomplete.is_empty() && outside.is_empty() {
-        return Ok(());
-    }
-    orphans::end(run, places)?;
-    footprint::fills(places, &outside)?;
-    remove_incomplete(run, places, &incomplete)?;
-    destinations::empty(places, &outside)
-}
-
-fn remove_incomplete(run: &Run, places: &Places, folders: &[PathBuf]) -> Result<(), Failure> {
-    folders.iter().try_for_each(|folder| {
+    for folder in incomplete {
         run.say(&format!("removing an incomplete copy: {}", folder.display()));
-        places::in_parent(places, || durable_file::remove_tree(folder))
-    })
+        places::in_parent(places, || durable_file::remove_tree(&folder))?;
+    }
+    destinations::empty(places, &outside)
+}
+
+/// What copies that were cut off have left; whoever has the lock knows that they will not come any more. A complete one
+/// stays.
+pub fn clear_incomplete(run: &Run, places: &Places) -> Result<(), Failure> {
+    orphans::end(run, places)?;
+    let outside = destinations::left_by_incomplete(places)?;
+    footprint::fills(places, &outside)?;
+    for folder in places.partial() {
+        places::in_parent(places, || durable_file::remove_tree(&folder))?;
+    }
+    destinations::empty(places, &outside)
 }
 
 /// The standby's own configuration, the way to its primary, and the signal; then all that must be so is looked at.

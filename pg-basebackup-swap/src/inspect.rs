@@ -177,15 +177,24 @@ fn in_recovery_conf(cluster: &Cluster, wanted: &str) -> Result<Option<String>, F
 
 /// The slot that the cluster, if it is a standby, uses now.
 pub fn own_slot(cluster: &Cluster) -> Result<Option<String>, Failure> {
+    own(cluster, "primary_slot_name")
+}
+
+/// The way to its primary that the cluster, if it is a standby, goes now; one with a password in it is nobody else's.
+pub fn own_way(cluster: &Cluster) -> Result<Option<String>, Failure> {
+    Ok(own(cluster, "primary_conninfo")?.filter(|text| !text.contains("password")))
+}
+
+fn own(cluster: &Cluster, name: &str) -> Result<Option<String>, Failure> {
     if cluster.role != Some(Role::Standby) {
         return Ok(None);
     }
-    let slot = if version::has_recovery_conf(cluster.major) {
-        in_recovery_conf(cluster, "primary_slot_name")?
+    let value = if version::has_recovery_conf(cluster.major) {
+        in_recovery_conf(cluster, name)?
     } else {
-        cluster.configuration()?.in_force("primary_slot_name").map(|found| found.value.clone())
+        cluster.configuration()?.in_force(name).map(|found| found.value.clone())
     };
-    Ok(slot.filter(|slot| !slot.is_empty()))
+    Ok(value.filter(|value| !value.is_empty()))
 }
 
 /// As `parse_bool` takes it: also any beginning that is not ambiguous.

@@ -9,7 +9,7 @@ use crate::marker::Marker;
 use crate::places::{self, Places};
 use crate::source::Source;
 use crate::streaming::{self, Goal, Position};
-use crate::{catch_up, commit, fetch, outside, prepare};
+use crate::{catch_up, commit, fetch, outside, prepare, standby_settings};
 use pg_runbook::cluster::{Role, State};
 use pg_runbook::document::{Act, Change};
 use pg_runbook::server::ConnectionArguments;
@@ -152,7 +152,11 @@ fn install(
     let kept = plan.goes_to.display();
     run.fact("kept", &plan.goes_to);
     run.account(format!("the old directory is kept: {kept}"));
-    run.account(format!("to go back: pg-basebackup-swap rollback {}", cluster.option()));
+    if plan.goes_to.join(standby_settings::signal_file(cluster.major)).is_file() {
+        run.account(format!("to go back: pg-basebackup-swap rollback {}", cluster.option()));
+    } else {
+        run.account("it was no standby, and is never put back as one");
+    }
     run.account(format!("to let it go: pg-basebackup-swap commit {}", cluster.option()));
     run.change(change.remark(format!("the old one is kept: {kept}")));
     Ok(())
@@ -195,8 +199,7 @@ fn position(run: &mut Run, cluster: &Cluster) -> Option<Position> {
     if cluster.state != State::Running || cluster.role != Some(Role::Standby) {
         return None;
     }
-    let server = run.connect(cluster, &ConnectionArguments::default()).ok();
-    server.and_then(|server| streaming::position(&mut server.answering_at_once()))
+    run.connect(cluster, &ConnectionArguments::default()).ok().and_then(|mut server| streaming::position(&mut server))
 }
 
 /// The time without answers is no time to find out.

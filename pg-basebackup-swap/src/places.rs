@@ -126,7 +126,8 @@ impl Places {
     fn all(&self, what: &str) -> Vec<PathBuf> {
         let start = format!("{}.{what}-", self.name);
         let Ok(entries) = std::fs::read_dir(self.parent()) else { return Vec::new() };
-        let named = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&start));
+        let is_ours = |name: &str| name.strip_prefix(&start).is_some_and(is_stamp);
+        let named = entries.flatten().filter(|entry| is_ours(&entry.file_name().to_string_lossy()));
         let mut found: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
         found.sort();
         found
@@ -158,6 +159,15 @@ pub fn as_if_in(cluster: &Cluster, folder: &Path) -> Cluster {
 #[must_use]
 pub fn stamp(now: SystemTime) -> String {
     humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "")
+}
+
+/// Whether a name ends as ours do: with a time, and with a number where that alone was taken.
+fn is_stamp(text: &str) -> bool {
+    let Some((time, number)) = text.split_once('Z') else { return false };
+    let is_time = time.len() == 15
+        && time.char_indices().all(|(place, letter)| if place == 8 { letter == 'T' } else { letter.is_ascii_digit() });
+    let is_number = |text: &str| text.strip_prefix('-').is_some_and(|digits| digits.parse::<u32>().is_ok());
+    is_time && (number.is_empty() || is_number(number))
 }
 
 /// Work in the folder above the data directory, as the owner where the owner may, else as root where that is safe.
@@ -203,5 +213,9 @@ mod tests {
         assert_eq!(places.incoming(), Path::new("/srv/17/main.incoming"));
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         assert_eq!(places.next_previous(now), Path::new("/srv/17/main.previous-20260921T141320Z"));
+        assert!(is_stamp(&stamp(now)) && is_stamp("20260921T141320Z-2"));
+        for theirs in ["keep", "", "20260921", "20260921T141320", "20260921T141320Z-", "20260921T141320Z.bak"] {
+            assert!(!is_stamp(theirs), "{theirs}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 //! What must always hold: with `--check` nothing is put in order either.
 
 use crate::changeover;
-use crate::fetch;
 use crate::give_up;
 use crate::marker::Marker;
 use crate::places::{Places, in_parent};
@@ -44,10 +43,6 @@ pub fn take_and_tell(run: &mut Run) -> Result<(Cluster, Places, Option<String>),
         finished = changeover::end_what_was_cut_off(run, &mut cluster, &places)?;
         put_in_order(run, &places)?;
         give_up::take_back_what_was_only_announced(run, &mut cluster, &places)?;
-        // It takes room, and hinders nobody.
-        if let Err(failure) = fetch::clear_incomplete(run, &places) {
-            run.warn(format!("an incomplete copy could not be removed: {failure}"));
-        }
     } else if let Some(journal) = Journal::of(&places.data)? {
         run.warn(format!("{}; without --check, that is ended first", journal.describe()));
     }

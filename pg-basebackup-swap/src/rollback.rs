@@ -70,9 +70,14 @@ fn belongs_to(cluster: &Cluster, places: &Places, installed: &Installed) -> Resu
     if told.is_some_and(|kept| kept.at == installed.at) {
         return Ok(kept);
     }
+    let option = cluster.option();
+    let way_out = match cluster.role {
+        Some(Role::Primary) => format!("pg-cluster status {option}"),
+        _ => format!("a new copy of the primary: pg-basebackup-swap run {option} --force"),
+    };
     Err(Failure::refused(format!("there is no old directory to put back as {}", cluster.title()))
         .because(format!("the swap of {} kept {}, which is not there any more", installed.at, kept.display()))
-        .hint(format!("a new copy of the primary: pg-basebackup-swap run {} --force", cluster.option())))
+        .hint(way_out))
 }
 
 fn refuse_what_must_not_come_back(cluster: &Cluster, places: &Places, kept: &Path) -> Result<(), Failure> {
@@ -94,7 +99,7 @@ fn refuse_what_must_not_come_back(cluster: &Cluster, places: &Places, kept: &Pat
     ];
     if let Some((_, fault)) = faults.into_iter().find(|(faulty, _)| *faulty) {
         return Err(Failure::refused(format!("{} can't be put back: {fault}", kept.display()))
-            .hint(format!("to let it go: pg-basebackup-swap commit {}", cluster.option())));
+            .hint(format!("it stays until it is let go: pg-basebackup-swap commit {}", cluster.option())));
     }
     inspect::refuse_what_would_promote(&places::as_if_in(cluster, kept))
 }

@@ -11,6 +11,10 @@ use pg_runbook::server::{Server, Target};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A server looks at each file for it. It is asked before anything is done.
+const COUNTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// What databases and tablespaces take, where the role may know; the second only of those that it may see.
 const DATABASES: &str = "SELECT CASE WHEN bool_and(has_database_privilege(oid, 'CONNECT') \
@@ -62,6 +66,7 @@ impl Size {
     /// An ordinary login, which the role need not have.
     fn as_the_primary_says(target: &Target) -> Result<Option<Self>, Failure> {
         let mut server = Server::connect(&Target { dbname: "postgres".into(), ..target.clone() })?;
+        server.may_take(Some(COUNTS_WITHIN));
         let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
         let Some(total) = number(server.text(DATABASES)?.as_ref()) else { return Ok(None) };
         let rows = server.texts(TABLESPACES)?;

@@ -29,12 +29,16 @@ pub struct Source {
     pub expected: Option<String>,
 }
 
-/// The way to the primary, by the command line and the document; nobody is asked.
+/// The way to the primary, by the command line and the document, or else the standby's own; nobody is asked.
 pub fn way(run: &Run, cluster: &Cluster, arguments: &FetchArguments) -> Result<Target, Failure> {
     let owner = cluster.owner()?;
     let defaults = Defaults { home: Some(owner.home), user: Some(owner.name), ..Defaults::default() };
     let told = run.document.primary.as_ref();
-    let mut target = replication::target(&arguments.connection, told, &defaults)?;
+    let mut connection = arguments.connection.clone();
+    if told.is_none() && !connection.names_a_server() && !environment_names_a_server() {
+        connection.conninfo = inspect::own_way(cluster)?;
+    }
+    let mut target = replication::target(&connection, told, &defaults)?;
     if let Some(file) = &arguments.passfile {
         target.passfile = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()));
     }
@@ -51,6 +55,12 @@ pub fn way(run: &Run, cluster: &Cluster, arguments: &FetchArguments) -> Result<T
         None => {}
     }
     Ok(target)
+}
+
+fn environment_names_a_server() -> bool {
+    ["PGHOST", "PGHOSTADDR", "PGSERVICE"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// A standby of itself would stream, and from nobody.

@@ -31,7 +31,7 @@ const KEPT: &str = "kept old directory";
 pub struct Folder {
     /// What it is. The list may grow.
     #[schemars(extend("examples" = [
-        "data directory", "copy being fetched, or cut off", "copy to be installed", "copy not installed",
+        "data directory", "copy being fetched, or cut off: commit removes it", "copy to be installed", "copy not installed",
         "kept old directory", "taken out by a rollback", "half removed: commit goes on",
     ]))]
     what: &'static str,
@@ -108,7 +108,7 @@ pub fn status(run: &mut Run) -> Result<(), Failure> {
     let places = Places::of(&cluster)?;
     let mut folders = vec![look("data directory", &places.data)?];
     for (what, found) in [
-        ("copy being fetched, or cut off", places.partial()),
+        ("copy being fetched, or cut off: commit removes it", places.partial()),
         ("copy to be installed", Some(places.incoming()).filter(|folder| folder.exists()).into_iter().collect()),
         (KEPT, places.kept()),
         ("taken out by a rollback", places.rolled_back()),

@@ -6,7 +6,7 @@ use pg_runbook::server::ConnectionArguments;
 use pg_runbook::server::Server;
 use pg_runbook::service::{self, CommandLine, Log};
 use pg_runbook::standby::{self, Replication};
-use pg_runbook::{Cluster, Failure, Run, signals};
+use pg_runbook::{Cluster, Code, Failure, Run, signals};
 use std::time::{Duration, Instant};
 
 /// A walreceiver whose primary restarted tries again after `wal_retrieve_retry_interval`, 5 s unless set otherwise.
@@ -120,13 +120,23 @@ fn look(run: &mut Run, cluster: &mut Cluster, goal: &Goal) -> Result<Result<Repl
         return Ok(Err("its server does not run".into()));
     }
     let mut server = match run.connect(cluster, &ConnectionArguments::default()) {
-        Ok(server) => server.answering_at_once(),
+        Ok(server) => server,
         Err(failure) => return Ok(without_asking(run, cluster, &goal.system_identifier, &failure)),
     };
-    if !standby::is_standby(&mut server)? {
+    match asked(&mut server, goal) {
+        // It let us in, and then said nothing.
+        Err(failure) if failure.code == Code::GaveUp => {
+            Ok(without_asking(run, cluster, &goal.system_identifier, &failure))
+        }
+        told => told,
+    }
+}
+
+fn asked(server: &mut Server, goal: &Goal) -> Result<Result<Replication, String>, Failure> {
+    if !standby::is_standby(server)? {
         return Ok(Err("it is a primary".into()));
     }
-    let replication = standby::replication(&mut server)?;
+    let replication = standby::replication(server)?;
     Ok(goal.missing(&replication).map_or(Ok(replication), Err))
 }
 

@@ -8,7 +8,7 @@ use pg_runbook::configuration::ConfFile;
 use pg_runbook::document::{Act, Change};
 use pg_runbook::invocation::{Invocation, shell_word};
 use pg_runbook::owner::{self, Owner};
-use pg_runbook::{Attempt, Failure, Level, Run, durable_file};
+use pg_runbook::{Attempt, Code, Failure, Level, Run, durable_file};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -180,7 +180,13 @@ fn planned(major: u32, data_directory: PathBuf, port: u16, owner: &Owner) -> Clu
 }
 
 fn next_free_port() -> Result<u16, Failure> {
-    let taken: Vec<u16> = debian::list().known.iter().map(|known| known.port).collect();
+    let clusters = debian::list();
+    if let Some(unreadable) = clusters.unreadable.into_iter().next() {
+        let title = unreadable.title();
+        return Err(Failure { code: Code::Refused, hint: Some("name one: -p PORT".into()), ..unreadable.failure }
+            .while_doing(format!("which port {title} has can't be told, so the next one may be its own")));
+    }
+    let taken: Vec<u16> = clusters.known.iter().map(|known| known.port).collect();
     (5432..6000)
         .find(|port| !taken.contains(port) && is_free(*port))
         .ok_or_else(|| Failure::failed("find a free port between 5432 and 5999").hint("name one: -p PORT"))

@@ -3,6 +3,7 @@
 //! What must always hold: whatever `run.fact` is given stands here.
 
 use crate::running::AttachedStandby;
+use crate::status::UnreadableCluster;
 use pg_runbook::Cluster;
 use pg_runbook::standby::Replication;
 use schemars::JsonSchema;
@@ -12,6 +13,8 @@ use schemars::JsonSchema;
 pub struct Facts {
     /// `pg-cluster list`: the clusters of this host.
     pub clusters: Vec<Cluster>,
+    /// `pg-cluster list`: clusters of Debian's layout whose configuration can't be read.
+    pub unreadable: Vec<UnreadableCluster>,
     /// `pg-cluster status`: what starts and stops its server: a systemd unit, `pg_ctlcluster` or `pg_ctl`; `outside UNIT`
     /// where its server was started without the unit that it belongs to.
     pub managed_by: String,

@@ -70,7 +70,8 @@ pub fn judge(
     replication: Option<&Replication>,
     standbys: &[AttachedStandby],
 ) -> Result<(), Failure> {
-    if replication.is_none() && standbys.is_empty() {
+    // Who takes a base backup follows nobody.
+    if replication.is_none() && standbys.iter().all(|standby| standby.state == "backup") {
         return Err(Failure::failed(format!("{} is a primary that no standby follows", cluster.title()))
             .hint(format!("pg-cluster status {}", cluster.option())));
     }
@@ -92,7 +93,10 @@ fn trouble(replication: &Replication, limit: u64) -> Option<String> {
         return Some(format!("has heard nothing from its primary for {seconds} s"));
     }
     let bytes = replication.lag_bytes.max(replication.replay_lag_bytes)?;
-    is_over(bytes, limit).then(|| format!("is {} behind its primary, more than {}", shown(bytes), limit_shown(limit)))
+    if is_over(bytes, limit) {
+        return Some(format!("is {} behind its primary, more than {}", shown(bytes), limit_shown(limit)));
+    }
+    replication.replay_paused.then(|| "does not replay what it receives: that is paused".into())
 }
 
 fn behind(standby: &AttachedStandby, limit: u64) -> Option<String> {

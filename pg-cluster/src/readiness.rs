@@ -5,8 +5,8 @@
 
 use nix::unistd::{AccessFlags, eaccess};
 use pg_runbook::cluster::Cluster;
-use pg_runbook::configuration::cross_checks;
 use pg_runbook::configuration::judge::Judge;
+use pg_runbook::configuration::{control_file, cross_checks};
 use pg_runbook::{Failure, Run};
 use std::io::ErrorKind;
 use std::net::{TcpListener, ToSocketAddrs};
@@ -40,6 +40,7 @@ fn of_configuration(run: &mut Run, cluster: &Cluster) -> Result<Vec<String>, Fai
     let value = |name: &str| Ok::<_, Failure>(judge.value(name)?.unwrap_or_default());
     let violations = cross_checks::of_configuration(&judge, cluster.major)?;
     let mut reasons: Vec<String> = violations.into_iter().map(|violation| violation.message).collect();
+    reasons.extend(control_file::below(cluster, &judge)?.into_iter().map(|below| below.message));
     reasons.extend(of_memory(&value("shared_buffers")?, &value("block_size")?));
     if let Ok(port) = port.parse::<u16>()
         && port != cluster.port

@@ -41,7 +41,7 @@ pub fn restart(run: &mut Run, arguments: &StopArguments) -> Result<(), Failure> 
 
 fn restart_running(run: &mut Run, cluster: &mut Cluster, arguments: &StopArguments) -> Result<(), Failure> {
     tell_of_the_way(run, cluster)?;
-    let before = Before::of(run, cluster, &arguments.serve.connection)?;
+    let before = Before::of(run, cluster, &arguments.serve.connection);
     readiness::refuse_what_would_not_start(run, cluster, &before.rule_errors)?;
     service::refuse_what_could_not_start(cluster)?;
     tell_of_standbys(run, cluster, &before.standbys);
@@ -52,11 +52,10 @@ fn restart_running(run: &mut Run, cluster: &mut Cluster, arguments: &StopArgumen
         }
         running::see_it_answer(run, cluster, &arguments.serve)?;
         fall_back::remember_start(run, cluster, &arguments.serve.connection);
-        see_it_in_force(run, cluster, &arguments.serve.connection)?;
     }
-    run.document.needs = Needs::default();
+    let needs = std::mem::take(&mut run.document.needs);
     act(run, cluster, RESTART);
-    Ok(())
+    if run.check() { Ok(()) } else { see_it_in_force(run, cluster, &needs, &arguments.serve.connection) }
 }
 
 fn tell_of_the_way(run: &mut Run, cluster: &Cluster) -> Result<(), Failure> {
@@ -86,17 +85,21 @@ struct Before {
 
 impl Before {
     /// Asks it. One that can't be asked still has its postmaster.pid, which knows the second of its start.
-    fn of(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArguments) -> Result<Self, Failure> {
-        let Ok(mut server) = running::connect(run, cluster, connection) else {
+    fn of(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArguments) -> Self {
+        let asked = running::connect(run, cluster, connection).and_then(|mut server| Self::asked(&mut server));
+        asked.unwrap_or_else(|_| {
             let process = postmaster::look(&cluster.data_directory).process();
             #[allow(clippy::cast_precision_loss)] // Seconds since 1970 fit.
             let started = process.map_or(0.0, |process| process.started as f64);
-            return Ok(Self { started, rule_errors: Vec::new(), standbys: Vec::new() });
-        };
+            Self { started, rule_errors: Vec::new(), standbys: Vec::new() }
+        })
+    }
+
+    fn asked(server: &mut Server) -> Result<Self, Failure> {
         Ok(Self {
-            started: running::started(&mut server)?,
-            rule_errors: service::rule_errors(&mut server)?,
-            standbys: running::attached_standbys(&mut server)?,
+            started: running::started(server)?,
+            rule_errors: service::rule_errors(server)?,
+            standbys: running::attached_standbys(server)?,
         })
     }
 }
@@ -184,9 +187,13 @@ fn tell_what_waits(run: &mut Run, cluster: &Cluster, connection: &ConnectionArgu
 }
 
 /// After a restart no setting that was changed before it may still wait.
-fn see_it_in_force(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArguments) -> Result<(), Failure> {
+fn see_it_in_force(
+    run: &mut Run,
+    cluster: &mut Cluster,
+    needs: &Needs,
+    connection: &ConnectionArguments,
+) -> Result<(), Failure> {
     let changed = run.document.changes.iter().filter(|change| change.kind == "setting").map(|change| &change.name);
-    let needs = &run.document.needs;
     let asked: Vec<String> = needs.restart.iter().chain(&needs.reload).chain(changed).cloned().collect();
     let Ok(mut server) = running::connect(run, cluster, connection) else { return Ok(()) };
     let waiting = still_waiting(&mut server, &asked)?;

@@ -2,9 +2,11 @@
 
 use crate::args::ServeArguments;
 use pg_runbook::cluster::{Cluster, postmaster};
+use pg_runbook::configuration::control_file;
+use pg_runbook::configuration::judge::Judge;
 use pg_runbook::server::{ConnectionArguments, Server};
 use pg_runbook::standby::is_standby;
-use pg_runbook::{Failure, Run};
+use pg_runbook::{Failure, Run, service};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
@@ -34,7 +36,7 @@ pub struct AttachedStandby {
 
 /// Connects, and puts the server's own version into the document's cluster.
 pub fn connect(run: &mut Run, cluster: &mut Cluster, connection: &ConnectionArguments) -> Result<Server, Failure> {
-    let mut server = run.connect(cluster, connection)?.answering_at_once();
+    let mut server = run.connect(cluster, connection)?;
     let version = server.text("SHOW server_version")?.unwrap_or_default();
     cluster.version = version.split_whitespace().next().map(str::to_owned);
     run.set_cluster(cluster);
@@ -67,6 +69,24 @@ pub fn see_it_answer(run: &mut Run, cluster: &mut Cluster, arguments: &ServeArgu
                 return Ok(());
             }
         }
+    }
+}
+
+/// Why a standby's replay is paused, and the way out. From 14 on one that is below its primary in a setting pauses, and
+/// does not come back from a restart before that is mended.
+pub fn why_paused(cluster: &Cluster) -> (String, String) {
+    let option = cluster.option();
+    let below = Judge::of(cluster).and_then(|judge| control_file::below(cluster, &judge)).unwrap_or_default();
+    let of_the_server = service::bounds_too_low(&service::Log::whole(cluster).all_since());
+    match (below.first(), of_the_server.last()) {
+        (Some(below), _) => {
+            (below.message.clone(), format!("pg-conf match {option}, and then: pg-cluster restart {option}"))
+        }
+        (None, Some(bound)) => (
+            format!("it runs with {} = {}, below its primary's {}", bound.name, bound.here, bound.there),
+            format!("pg-cluster restart {option}"),
+        ),
+        (None, None) => ("somebody did that".into(), "to go on: SELECT pg_wal_replay_resume()".into()),
     }
 }
 

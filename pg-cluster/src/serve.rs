@@ -153,10 +153,21 @@ pub fn promote(run: &mut Run, arguments: &ServeArguments) -> Result<(), Failure>
         run.message(format!("{} already is a primary", cluster.title()));
         return Ok(());
     }
+    if let Some(sender) = standby::replication(&mut server)?.streams_from() {
+        run.warn(format!(
+            "{} still streams from {sender}: what clients write there from now on is not here; stop that one first",
+            cluster.title()
+        ));
+    }
     if !run.check() {
         service::promote(&mut cluster, arguments.timeout)?;
-        if standby::is_standby(&mut server)? {
-            return Err(Failure::failed(format!("{} was told to promote, and is still in recovery", cluster.title())));
+        match standby::is_standby(&mut server) {
+            Ok(false) => {}
+            Ok(true) => {
+                let title = cluster.title();
+                return Err(Failure::failed(format!("{title} was told to promote, and is still in recovery")));
+            }
+            Err(failure) => run.warn(format!("{} could not be asked afterwards: {failure}", cluster.title())),
         }
         cluster.role = Some(Role::Primary);
         run.set_cluster(&cluster);

@@ -89,6 +89,9 @@ pub fn replication(replication: &Replication) -> Vec<(&'static str, Cell)> {
         let behind = if replication.status.is_some() { behind(replication) } else { left_to_replay(replication) };
         facts.push(("replayed", format!("{place}{behind}").into()));
     }
+    if replication.replay_paused {
+        facts.push(("replay", Cell::from("paused").marked(Mark::Error)));
+    }
     if let Some(seconds) = replication.silent_seconds {
         let told = Cell::from(format!("{} ago", lag::time_shown(seconds)));
         facts.push(("last word", if lag::is_silent(seconds) { told.marked(Mark::Warning) } else { told }));

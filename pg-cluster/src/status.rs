@@ -6,11 +6,30 @@ use crate::serve::{as_its_owner, tell_if_outside};
 use crate::{lag, shown, watch};
 use pg_runbook::cli::colour::Mark;
 use pg_runbook::cli::table::Cell;
-use pg_runbook::cluster::{self, Cluster, Role, State, debian, word};
+use pg_runbook::cluster::{self, Cluster, Role, State, Unreadable, debian, word};
 use pg_runbook::server::Server;
 use pg_runbook::service::Manager;
 use pg_runbook::standby::Replication;
 use pg_runbook::{Failure, Run, standby};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A cluster whose configuration can't be read, as the document has it under `unreadable`.
+#[derive(Serialize, JsonSchema)]
+pub struct UnreadableCluster {
+    /// Its major version.
+    major: u32,
+    /// Debian's name, such as `main`.
+    name: String,
+    /// Why.
+    message: String,
+}
+
+impl UnreadableCluster {
+    fn of(one: &Unreadable) -> Self {
+        Self { major: one.major, name: one.name.clone(), message: one.failure.to_string() }
+    }
+}
 
 /// `pg-cluster list`
 pub fn list(run: &mut Run) {
@@ -23,6 +42,7 @@ pub fn list(run: &mut Run) {
     for unreadable in &clusters.unreadable {
         run.warn(format!("{} can't be told of: {}", unreadable.title(), unreadable.failure));
     }
+    run.fact("unreadable", &clusters.unreadable.iter().map(UnreadableCluster::of).collect::<Vec<_>>());
     run.show_table(&shown::clusters(&clusters.known));
     run.fact("clusters", &clusters.known);
 }
@@ -127,6 +147,10 @@ fn ask(run: &mut Run, arguments: &StatusArguments, seen: &mut Seen) -> Result<()
     if in_recovery {
         let replication = seen.replication.insert(standby::replication(&mut server)?);
         seen.facts.extend(shown::replication(replication));
+        if replication.replay_paused {
+            let (why, way_out) = running::why_paused(cluster);
+            run.warn(format!("its replay is paused; {why}\nhint: {way_out}"));
+        }
         if replication.status.is_none() {
             warn_of_silence(run, cluster, &mut server);
         }

@@ -71,7 +71,10 @@ impl Watch {
             }
             let is_alone = self.last.as_ref().is_some_and(|last| last.status.is_none());
             let server = self.server.as_mut().filter(|_| is_alone);
-            hint = standby::way_out(&said, &cluster.option())
+            let is_paused = self.last.as_ref().is_some_and(|last| last.replay_paused);
+            let go_on = is_paused.then(|| running::why_paused(cluster).1);
+            hint = go_on
+                .or_else(|| standby::way_out(&said, &cluster.option()))
                 .or_else(|| server.and_then(standby::does_its_primary_answer));
         }
         let failure = failure.hint(hint.unwrap_or_else(|| format!("pg-cluster status {}", cluster.option())));
@@ -94,6 +97,17 @@ impl Watch {
                 Err(failure) => return Err(failure),
             }
         }
+        match self.ask(run, cluster, arguments) {
+            // It is asked again, by another connection.
+            Err(failure) if failure.code == pg_runbook::Code::GaveUp => {
+                self.server = None;
+                Ok(Look::NotYet(failure.to_string()))
+            }
+            told => told,
+        }
+    }
+
+    fn ask(&mut self, run: &Run, cluster: &Cluster, arguments: &WaitArguments) -> Result<Look, Failure> {
         let Some(server) = &mut self.server else { return Ok(Look::NotYet("no connection".into())) };
         if arguments.state == Awaited::Accepting {
             return match server.text("SELECT 1::text") {
@@ -113,14 +127,14 @@ impl Watch {
         let now = standby::replication(server)?;
         let look = match arguments.state {
             Awaited::CaughtUp => self.caught_up(&now)?,
-            _ => self.streaming(run, &now),
+            _ => self.streaming(run, cluster, &now),
         };
         self.first.get_or_insert_with(|| now.clone());
         self.last = Some(now);
         Ok(look)
     }
 
-    fn streaming(&self, run: &Run, now: &Replication) -> Look {
+    fn streaming(&self, run: &Run, cluster: &Cluster, now: &Replication) -> Look {
         if let Some(expected) = run.document.primary.as_ref().and_then(|primary| primary.system_identifier.as_ref())
             && *expected != now.system_identifier
         {
@@ -146,6 +160,9 @@ impl Watch {
             && timeline < wanted
         {
             return Look::NotYet(format!("it streams timeline {timeline}, the primary is on {wanted}"));
+        }
+        if now.replay_paused {
+            return Look::NotYet(format!("it receives, but its replay is paused; {}", running::why_paused(cluster).0));
         }
         let moved = self.first.as_ref().is_some_and(|first| first.replayed != now.replayed);
         if now.replay_lag_bytes == Some(0) || moved {

@@ -70,10 +70,10 @@ pub fn check(run: &mut Run, arguments: &CheckArguments) -> Result<(), Failure> {
     let cluster = run.cluster()?;
     let world = World::of(&cluster)?;
     let mut problems = of_settings(&world)?;
-    if problems.is_empty() {
-        for warning in warnings(&world)? {
-            run.warn(warning);
-        }
+    let warnings = if problems.is_empty() { warnings(&world)? } else { Vec::new() };
+    let is_all = warnings.is_empty();
+    for warning in warnings {
+        run.warn(warning);
     }
     problems.extend(of_rules(&cluster)?);
     for error in told_by_server(run, &cluster, arguments)? {
@@ -81,7 +81,8 @@ pub fn check(run: &mut Run, arguments: &CheckArguments) -> Result<(), Failure> {
     }
     run.fact("problems", &problems);
     if problems.is_empty() {
-        run.message(format!("the configuration of {} is sound", cluster.title()));
+        let but = if is_all { "" } else { ", but for what is warned of" };
+        run.message(format!("the configuration of {} is sound{but}", cluster.title()));
         return Ok(());
     }
     let count = if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };

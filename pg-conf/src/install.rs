@@ -25,6 +25,14 @@ impl Installed {
         self.history.forget(self.step)
     }
 
+    /// The same where the server could not be asked how it reads what was written: nothing stays that nobody has judged.
+    pub fn take_back_unjudged(&self, failure: Failure) -> Failure {
+        match self.take_back() {
+            Ok(()) => failure.while_doing("the server was asked how it reads what was written; the old files are back"),
+            Err(second) => failure.because(format!("and what was written could not be undone: {second}")),
+        }
+    }
+
     /// Takes up into the step what the server itself wrote for it.
     pub fn note(&self, edit: &Edit) -> Result<(), Failure> {
         self.history.amend(self.step, edit)

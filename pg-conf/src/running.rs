@@ -139,7 +139,7 @@ pub fn connect(run: &mut Run, cluster: &Cluster, connection: &ConnectionArgument
         return None;
     }
     match run.connect(cluster, connection) {
-        Ok(server) => Some(server.answering_at_once()),
+        Ok(server) => Some(server),
         Err(failure) => {
             run.warn(format!("{} runs and can't be asked what it has in force: {failure}", cluster.title()));
             None

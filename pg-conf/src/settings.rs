@@ -10,7 +10,6 @@ mod candidate;
 mod catalogue;
 mod command_line;
 pub mod concerns;
-mod control_file;
 pub mod edits;
 pub mod get;
 mod inspect;

@@ -55,6 +55,8 @@ pub fn open(run: &mut Run, connection: &ConnectionArguments) -> Result<Option<Se
         }
         to_cluster(run, &cluster, connection)?
     };
+    // Others may be at work on the role, and a COMMIT may wait for other servers.
+    session.server.may_take(None);
     // Timestamps are compared and shown in one form; which of day and month comes first stays the server's choice.
     session.server.batch("SET datestyle = 'ISO'")?;
     Ok(Some(session))

@@ -211,7 +211,7 @@ pub struct Change {
     /// What sort of thing. The list may grow.
     #[schemars(extend("examples" = [
         "setting", "rule", "file", "role", "password_line", "password_file", "service", "cluster", "package",
-        "base_backup", "replication_slot", "data_directory", "old_data", "kept_directory",
+        "base_backup", "replication_slot", "data_directory", "old_data", "kept_directory", "incomplete_copy",
     ]))]
     pub kind: String,
     /// Which one.

@@ -175,7 +175,8 @@ impl Invocation {
         let mut wakeup = signals::Wakeup::new()?;
         let mut child = self.spawn()?;
         let result = self.attend(&mut child, &mut wakeup, on_stderr);
-        if result.is_err() {
+        // One that was waited for has no number any more.
+        if result.is_err() && !matches!(child.try_wait(), Ok(Some(_))) {
             self.terminate(&child);
             let _ = child.wait();
         }

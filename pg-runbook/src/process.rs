@@ -51,12 +51,17 @@ pub fn children(pid: i32) -> Vec<i32> {
     all().filter(|other| parent(*other) == Some(pid)).collect()
 }
 
-/// Its children, theirs, and so on.
+/// Its children, theirs, and so on, as they are at one moment.
 #[must_use]
 pub fn descendants(pid: i32) -> Vec<i32> {
-    let below = children(pid);
-    let further: Vec<i32> = below.iter().flat_map(|child| descendants(*child)).collect();
-    [below, further].concat()
+    let pairs: Vec<(i32, i32)> = all().filter_map(|other| Some((other, parent(other)?))).collect();
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(pairs.iter().filter(|(_, its)| *its == parent).map(|(other, _)| *other));
+        next += 1;
+    }
+    found.split_off(1)
 }
 
 /// The folder that it works in.

@@ -30,6 +30,8 @@ pub struct Replication {
     /// The last location replayed.
     #[schemars(regex(pattern = LOCATION))]
     pub replayed: Option<String>,
+    /// Whether somebody paused its replay, or (14 and later) a setting that is below its primary's did.
+    pub replay_paused: bool,
     /// Bytes received and not yet replayed.
     pub replay_lag_bytes: Option<i64>,
     /// Bytes that the sender said to have, and that are not replayed yet; null where there is no sender to say so.
@@ -48,6 +50,13 @@ pub struct Replication {
 }
 
 impl Replication {
+    /// Where it streams from just now; until 10 nobody knows the name.
+    #[must_use]
+    pub fn streams_from(&self) -> Option<String> {
+        let streams = self.status.as_deref() == Some("streaming");
+        streams.then(|| self.sender().unwrap_or_else(|| "its primary".into()))
+    }
+
     /// Where it streams from, such as `db1:5432`, where it says so (11 and later).
     #[must_use]
     pub fn sender(&self) -> Option<String> {
@@ -119,7 +128,8 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
     let replay = "SELECT pg_last_wal_replay_lsn()::text, pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint,
         (SELECT system_identifier::text FROM pg_control_system()),
         (CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
-            ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END)::float8";
+            ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END)::float8,
+        pg_is_wal_replay_paused()";
     let replayed = server.query(replay, &[])?;
     let (Some(row), Some(replay)) = (rows.first(), replayed.first()) else { return Ok(Replication::default()) };
     Ok(Replication {
@@ -133,6 +143,7 @@ pub fn replication(server: &mut Server) -> Result<Replication, Failure> {
         silent_seconds: row.get::<_, Option<f64>>(7).map(rounded),
         lag_seconds: replay.get::<_, Option<f64>>(3).map(rounded),
         replayed: replay.get(0),
+        replay_paused: replay.get(4),
         replay_lag_bytes: replay.get::<_, Option<i64>>(1).map(|bytes| bytes.max(0)),
         system_identifier: replay.get(2),
     })

@@ -35,7 +35,7 @@ pub fn palette() -> Palette {
 /// This host's name, for whoever is on another: a pipeline can go over several hosts, and its lines come together there.
 fn host() -> Option<&'static str> {
     static HOST: OnceLock<Option<String>> = OnceLock::new();
-    let is_told = || !std::io::stderr().is_terminal() && is_over_ssh();
+    let is_told = || !std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() && is_over_ssh();
     let name = || nix::unistd::gethostname().ok()?.into_string().ok();
     HOST.get_or_init(|| is_told().then(name).flatten()).as_deref()
 }

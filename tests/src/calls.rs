@@ -65,7 +65,7 @@ impl ToolCommand<'_> {
 #[must_use]
 pub fn some(calls: &[Call], count: usize) -> Vec<Call> {
     let all = std::env::var_os("PG_RUNBOOK_TEST_EVERY_CALL").is_some();
-    let step = if all { 1 } else { calls.len().div_ceil(count) };
+    let step = if all { 1 } else { calls.len().div_ceil(count.max(1)) };
     calls.iter().step_by(step.max(1)).cloned().collect()
 }
 

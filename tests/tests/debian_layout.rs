@@ -186,6 +186,11 @@ fn a_configuration_that_can_not_be_read_hides_no_other_cluster(sandbox: &Sandbox
     let listed = cluster(&["list"]).success().expect_warning(&format!("{torn} can't be told of"));
     let clusters = listed.document["clusters"].as_array().expect("clusters").iter();
     assert!(clusters.clone().any(|cluster| cluster["name"] == "served"), "{listed}");
+    assert_eq!(listed.document["unreadable"][0]["name"], "torn", "{listed}");
+    if is_root() && Path::new("/usr/bin/pg_createcluster").exists() {
+        let taken = cluster(&["create", &format!("{major}/other"), "--check"]).expect_code(3);
+        taken.expect_error(&format!("which port {torn} has can't be told")).expect_hint("-p PORT");
+    }
     let named = cluster(&["status", "-D", &data.to_string()]).success().typed().cluster.expect("a cluster");
     assert_eq!((named.layout.as_str(), named.name.as_deref()), ("debian", Some("served")));
     cluster(&["status"]).expect_code(2).expect_error(&known).expect_error(&format!("{torn} (its configuration can't"));

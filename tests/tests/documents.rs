@@ -286,6 +286,8 @@ fn usage_errors_give_a_document_too(sandbox: &Sandbox) {
         assert_eq!(told.typed().tool, "pg-cluster");
         told.expect_hint("--help").expect_stderr("pg-cluster: error: ");
     }
+    let named = sandbox.tool("pg-cluster").args(["start", "17/main"]).run().expect_code(2);
+    named.expect_hint("pg-cluster start --cluster 17/main");
     let cluster = sandbox.path().join("nothing");
     let told = sandbox.tool("pg-cluster").arg("-D").arg(cluster).args(["start", "--what"]).run().expect_code(2);
     assert_eq!(told.typed().action, "start");

@@ -1,10 +1,11 @@
 //! Signals, locks and sudden death: what was begun is ended or told of, and nothing outlives a tool.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::Path;
 use std::time::Duration;
 use tests::{
-    Running, Sandbox, Stdin, TestCluster, lets_in_and_says_nothing, on_each_major, on_the_machines_own, wait_for,
+    Running, Sandbox, Stdin, TestCluster, lets_in_and_says_nothing, on_each_major, on_the_machines_own, pair, wait_for,
 };
 
 on_each_major!(a_signal_during_a_long_start_ends_with_a_document_and_no_child);
@@ -13,6 +14,7 @@ on_the_machines_own!(
     a_signal_while_waiting_ends_with_a_document,
     a_signal_while_another_session_is_in_the_way_ends_with_a_document_and_nothing_is_done_later,
     a_server_that_lets_in_and_says_nothing_is_given_up,
+    a_session_that_falls_silent_is_left_for_another_one,
     a_second_run_waits_for_the_first_and_says_for_whom,
     a_second_run_gives_up_after_its_lock_timeout,
     a_lock_dies_with_its_holder,
@@ -118,7 +120,7 @@ fn a_server_that_lets_in_and_says_nothing_is_given_up(sandbox: &Sandbox) {
     for verb in [&["status", "--max-lag", "64MB"][..], &["wait", "--timeout", "1"]] {
         let gave_up = cluster.tool(verb[0]).args(&verb[1..]).args(["--conninfo", &there(1)]).run().expect_code(5);
         let way_out = if verb[0] == "status" { "ps -C postgres" } else { "pg-cluster status" };
-        gave_up.expect_error("then said nothing for 1s").expect_hint(way_out);
+        gave_up.expect_error("then said nothing for 10s").expect_hint(way_out);
     }
     // Where nobody limits it, whoever asks for an end gets it.
     let status = cluster.tool("status").args(["-v", "--conninfo", &there(0)]).start();
@@ -128,6 +130,22 @@ fn a_server_that_lets_in_and_says_nothing_is_given_up(sandbox: &Sandbox) {
     });
     status.signal(Signal::SIGTERM);
     status.end().expect_code(1).expect_error("stopped by SIGTERM while 127.0.0.1");
+}
+
+fn a_session_that_falls_silent_is_left_for_another_one(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    pair.primary.tool("stop").run().success();
+    let waiting = pair.standby.tool("wait").args(["--for", "streaming", "--timeout", "60"]).start();
+    let session = || {
+        let pids = pair.standby.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'pg-cluster'");
+        pids.lines().next().and_then(|pid| pid.parse().ok()).map(Pid::from_raw)
+    };
+    wait_for("it asks the standby", PATIENCE, || session().is_some());
+    let session = session().expect("a session");
+    kill(session, Signal::SIGSTOP).expect("stop the session's process");
+    pair.primary.tool("start").run().success();
+    waiting.end().success();
+    kill(session, Signal::SIGCONT).expect("let it go on");
 }
 
 fn a_second_run_waits_for_the_first_and_says_for_whom(sandbox: &Sandbox) {

@@ -27,9 +27,10 @@ fn a_standby_that_is_too_far_behind_or_does_not_stream_fails_the_check(sandbox: 
     let behind = check(&pair.standby, "100kB").expect_code(1);
     behind.expect_error("behind its primary, more than 100.0 kB").expect_hint("pg-cluster status");
     check(&pair.primary, "100kB").expect_code(1).expect_error("its standby 127.0.0.1 is");
-    check(&pair.standby, "1TB").success();
+    check(&pair.standby, "1TB").expect_code(1).expect_error("that is paused").expect_warning("pg_wal_replay_resume()");
 
     pair.standby.sql("SELECT pg_wal_replay_resume()");
+    wait_for("it to replay", Duration::from_secs(20), || check(&pair.standby, "1TB").code() == 0);
     pair.primary.tool("stop").run().success();
     wait_for("the standby to lose its primary", Duration::from_secs(20), || {
         pair.standby.sql("SELECT count(*) FROM pg_stat_wal_receiver") == "0"

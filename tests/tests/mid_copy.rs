@@ -24,6 +24,7 @@ on_the_machines_own!(
     a_disk_that_is_full_at_a_write_leaves_nothing,
     a_disk_that_fills_up_meanwhile_leaves_nothing_and_tells_both_numbers,
     a_disk_for_the_write_ahead_log_that_fills_up_meanwhile_is_named,
+    what_a_killed_fetch_left_is_told_by_status_and_removed_by_commit,
     a_network_that_stalls_and_heals_loses_nothing,
     a_network_that_breaks_fails_the_copy_and_leaves_nothing,
     a_network_that_is_gone_after_the_exchange_brings_the_old_directory_back,
@@ -166,6 +167,26 @@ fn expect_numbers(failed: &Outcome, size: u64, room: u64) {
 fn bytes_below(folder: &Path) -> u64 {
     let files = tests::names_below(folder).into_iter().filter_map(|path| path.metadata().ok());
     files.map(|file| file.blocks() * 512).sum()
+}
+
+fn what_a_killed_fetch_left_is_told_by_status_and_removed_by_commit(sandbox: &Sandbox) {
+    let scene = scene(pair(sandbox));
+    let pair = &scene.pair;
+    pair.swap("commit").run().success();
+    let keep = pair.standby.data.with_file_name("standby.partial-keep");
+    std::fs::create_dir(&keep).expect("make a folder");
+    scene.under_way("fetch", &[]).kill();
+    scene.proxy.heal();
+    let told = pair.swap("status").run().success();
+    assert_eq!(told.document["directories"][1]["what"], "copy being fetched, or cut off: commit removes it", "{told}");
+    let planned = pair.swap("commit").arg("--check").run().success().expect_changed(true);
+    assert!(pair.beside("partial").len() == 2, "{planned}");
+    let removed = pair.swap("commit").run().success().expect_changed(true);
+    assert_eq!(removed.document["changes"], planned.document["changes"], "{removed}");
+    assert_eq!(removed.document["changes"][2]["kind"], "incomplete_copy", "{removed}");
+    assert_eq!(pair.beside("partial"), [keep], "what is somebody else's stays\n{removed}");
+    pair.swap("commit").run().success().expect_changed(false);
+    assert!(scene.served.still(), "{removed}");
 }
 
 fn a_network_that_stalls_and_heals_loses_nothing(sandbox: &Sandbox) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tests::{Sandbox, on_each_major, on_every_major, on_the_machines_own, pair, wait_for};
 
 on_every_major!(a_new_clone_serves_until_the_exchange_and_keeps_the_old_directory);
-on_each_major!(the_standbys_own_configuration_stays);
+on_each_major!(the_standbys_own_configuration_stays, a_standby_knows_its_primary_where_nobody_names_one,);
 on_the_machines_own!(
     a_standby_that_streams_is_left_alone,
     a_copy_that_does_not_stream_gives_way_to_the_old_directory,
@@ -62,6 +62,17 @@ fn the_standbys_own_configuration_stays(sandbox: &Sandbox) {
     assert_eq!(pair.standby.sql("SHOW maintenance_work_mem"), "33MB");
     assert_eq!(pair.standby.sql("SHOW port"), port.to_string());
     assert!(pair.standby.read("pg_hba.conf").contains("# the standby's own"));
+}
+
+fn a_standby_knows_its_primary_where_nobody_names_one(sandbox: &Sandbox) {
+    let pair = pair(sandbox);
+    let run = || sandbox.tool("pg-basebackup-swap").args(["run", "--no-input", "-D"]).arg(&pair.standby.data);
+    run().run().success().expect_changed(false);
+    run().arg("--force").run().success().expect_changed(true);
+    pair.streams();
+    // One that is no standby has nobody to follow.
+    let lost = pair.primary.other_tool("pg-basebackup-swap", "run").arg("--no-input").run();
+    lost.expect_code(2).expect_error("which server is the primary?");
 }
 
 fn a_standby_that_streams_is_left_alone(sandbox: &Sandbox) {

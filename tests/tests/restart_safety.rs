@@ -5,7 +5,8 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use tests::{Outcome, Sandbox, TestCluster, on_each_major, on_the_machines_own};
+use std::time::Duration;
+use tests::{Outcome, Sandbox, TestCluster, on_each_major, on_the_machines_own, skip, wait_for};
 
 on_each_major!(
     more_connections_than_memory_has_room_for_are_taken_back,
@@ -24,6 +25,7 @@ on_the_machines_own!(
     a_configuration_that_failed_can_be_had_again,
     what_is_not_the_configurations_fault_leaves_the_newest_in_place,
     standbys_are_shown_in_the_plan,
+    a_standby_that_a_setting_paused_is_told_of_and_not_restarted_before_that_is_mended,
     status_tells_what_waits_for_a_restart,
     a_reload_that_finds_errors_puts_the_old_file_back,
     a_reload_does_not_put_back_what_is_not_to_blame,
@@ -252,6 +254,41 @@ fn standbys_are_shown_in_the_plan(sandbox: &Sandbox) {
     pair.primary.append("postgresql.conf", "work_mem = 'much'\n");
     let refused = pair.primary.tool("restart").run().expect_code(3);
     assert!(!refused.stderr.contains("is attached to"), "{refused}");
+}
+
+fn a_standby_that_a_setting_paused_is_told_of_and_not_restarted_before_that_is_mended(sandbox: &Sandbox) {
+    if sandbox.server.major < 14 {
+        return skip("until 13 such a standby shuts down");
+    }
+    let pair = tests::pair(sandbox);
+    pair.primary
+        .other_tool("pg-conf", "set")
+        .arg("max_connections=150")
+        .run()
+        .success()
+        .expect_warning("the standbys first");
+    pair.primary.tool("restart").run().success();
+    wait_for("the standby to pause", Duration::from_secs(20), || {
+        pair.standby.sql("SELECT pg_get_wal_replay_pause_state()") == "paused"
+    });
+    let below = "max_connections = 100 is below the 150 that the primary had";
+    let status =
+        pair.standby.tool("status").run().success().expect_warning("its replay is paused").expect_warning(below);
+    assert_eq!(status.document["replication"]["replay_paused"], true, "{status}");
+    pair.standby.tool("status").args(["--max-lag", "1GB"]).run().expect_code(1).expect_error("that is paused");
+    let waited = pair.standby.tool("wait").args(["--for", "streaming", "--timeout", "1"]).run().expect_code(5);
+    waited.expect_error("its replay is paused").expect_error(below);
+    let started = pair.standby.started();
+    pair.standby.tool("restart").run().expect_code(3).expect_error(below);
+    pair.standby.tool("restart").arg("--check").run().expect_code(3).expect_error(below);
+    assert_eq!(pair.standby.started(), started, "it serves on");
+
+    let advertised =
+        pair.primary.tool("advertise").args(["--host", "127.0.0.1", "--role", "replicator"]).run().success();
+    let matched = pair.standby.other_tool("pg-conf", "match").args(["--input", "-"]).after(&advertised).run().success();
+    sandbox.tool("pg-cluster").arg("restart").after(&matched).run().success().expect_changed(true);
+    pair.streams();
+    pair.standby.tool("promote").arg("--check").run().success().expect_warning("still streams from 127.0.0.1:");
 }
 
 /// The program that judges runs with 8 MB of stack, the server with 1 MB, and the server was not to be asked.

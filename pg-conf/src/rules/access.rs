@@ -230,7 +230,7 @@ fn refuse_broken(cluster: &Cluster, server: &mut Server) -> Result<(), Failure> 
 
 /// Asks the server what it makes of the new file, and puts the old one back where it finds errors.
 pub fn verify(cluster: &Cluster, server: &mut Server, installed: &Installed) -> Result<(), Failure> {
-    let errors = service::rule_errors(server)?;
+    let errors = service::rule_errors(server).map_err(|failure| installed.take_back_unjudged(failure))?;
     if errors.is_empty() {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use crate::rules::lookup;
 use crate::rules::role_facts::{RoleFacts, Verifier};
 use pg_runbook::server::Server;
 use pg_runbook::{Failure, Run};
+use std::net::IpAddr;
 
 /// What the server knows of the role that is to be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,12 @@ pub fn of_request(run: &mut Run, request: &Request, known: Known) {
     for from in request.origins.iter().flatten().filter(|from| from.is_everywhere()) {
         run.warn(format!("{} is every address there is; name the hosts or their network", from.text));
     }
-    request.origins.iter().flatten().filter_map(|from| of_name(&from.origin)).for_each(|text| run.warn(text));
+    request
+        .origins
+        .iter()
+        .flatten()
+        .filter_map(|from| of_name(&from.origin, &lookup::name_of))
+        .for_each(|text| run.warn(text));
     if request.method == "md5" && known.verifier() == Verifier::Scram {
         run.warn(format!("the password of {role} is stored for SCRAM: --method scram-sha-256 would do"));
     }
@@ -68,7 +74,7 @@ pub fn of_request(run: &mut Run, request: &Request, known: Known) {
 
 /// Of a host by name: at each login the server asks for the name of the address that it comes from, and then whether that
 /// name has the address (`check_hostname` in hba.c).
-fn of_name(origin: &Origin) -> Option<String> {
+fn of_name(origin: &Origin, name_of: &dyn Fn(IpAddr) -> Option<String>) -> Option<String> {
     let Origin::Host { name, addresses } = origin else { return None };
     // One that begins with a dot is the end of names.
     let first = match addresses.first() {
@@ -80,7 +86,7 @@ fn of_name(origin: &Origin) -> Option<String> {
         }
         Some(first) => first,
     };
-    let names: Vec<Option<String>> = addresses.iter().map(|address| lookup::name_of(*address)).collect();
+    let names: Vec<Option<String>> = addresses.iter().map(|address| name_of(*address)).collect();
     if names.iter().flatten().any(|known| is_host(name, known)) {
         return None;
     }
@@ -117,13 +123,16 @@ mod tests {
 
     #[test]
     fn a_host_whose_address_leads_back_to_another_name_is_told_of() {
-        let host = |name: &str| Origin::Host { name: name.into(), addresses: vec!["127.0.0.1".parse().unwrap()] };
-        assert_eq!(of_name(&host("localhost")), None);
-        let told = of_name(&host("db2.example.org")).unwrap_or_default();
-        assert!(
-            told.contains("127.0.0.1 is called localhost") && told.ends_with("--from 127.0.0.1 needs no name"),
-            "{told}"
-        );
-        assert_eq!(of_name(&Origin::Host { name: ".example.org".into(), addresses: Vec::new() }), None);
+        let of = |name: &str, back: Option<&str>| {
+            let origin = Origin::Host { name: name.into(), addresses: vec!["192.0.2.7".parse().unwrap()] };
+            of_name(&origin, &|_| back.map(str::to_owned))
+        };
+        assert_eq!(of("db2.example.org", Some("DB2.example.org")), None);
+        let told = of("db2", Some("db2.example.org")).unwrap_or_default();
+        assert!(told.contains("192.0.2.7 is called db2.example.org"), "{told}");
+        let told = of("db2", None).unwrap_or_default();
+        assert!(told.contains("192.0.2.7 has no name") && told.ends_with("--from 192.0.2.7 needs no name"), "{told}");
+        let end_of_names = Origin::Host { name: ".example.org".into(), addresses: Vec::new() };
+        assert_eq!(of_name(&end_of_names, &|_| None), None);
     }
 }

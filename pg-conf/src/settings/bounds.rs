@@ -4,9 +4,9 @@
 //! not at all where a document or a copy of it tells.
 
 use crate::args::MatchArguments;
-use crate::settings::control_file;
 use crate::settings::{self, Wanted, World};
 use pg_runbook::cluster::{self, Cluster, Role, version};
+use pg_runbook::configuration::control_file;
 use pg_runbook::document::Primary;
 use pg_runbook::invocation::shell_word;
 use pg_runbook::replication::{self, Walsender};

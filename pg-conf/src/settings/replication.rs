@@ -5,19 +5,10 @@
 
 use super::{Subject, Wanted, World};
 use crate::running::Running;
-use crate::settings::control_file::{self, Bound};
 use pg_runbook::Failure;
 use pg_runbook::cluster::{Role, version};
+use pg_runbook::configuration::control_file::{self, Below};
 use pg_runbook::configuration::judge::Judge;
-
-/// A bound that a standby is below.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Below {
-    /// The setting.
-    pub name: &'static str,
-    /// In words.
-    pub message: String,
-}
 
 /// Refuses what this standby would not start with.
 pub fn refuse_below(world: &World, wanted: &[&Wanted], judge: &Judge) -> Result<(), Failure> {
@@ -39,23 +30,7 @@ pub fn refuse_below(world: &World, wanted: &[&Wanted], judge: &Judge) -> Result<
 
 /// The bounds that a standby is below in the configuration that `judge` reads.
 pub fn below(world: &World, judge: &Judge) -> Result<Vec<Below>, Failure> {
-    let cluster = &world.cluster;
-    if cluster.role != Some(Role::Standby) || judge.value("hot_standby")?.as_deref() != Ok("on") {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for Bound { name, value: there } in control_file::bounds_if_known(&cluster.data_directory, cluster.major) {
-        let here = judge.value(name)?.ok().and_then(|text| text.parse::<u64>().ok());
-        if let Some(here) = here.filter(|here| *here < there) {
-            let message = format!(
-                "{name} = {here} is below the {there} that the primary had when this standby last heard of it \
-                 (pg_controldata {})",
-                cluster.data_directory.display()
-            );
-            found.push(Below { name, message });
-        }
-    }
-    Ok(found)
+    control_file::below(&world.cluster, judge)
 }
 
 /// On a primary with standbys, who goes first. Pure.

@@ -7,7 +7,7 @@ use crate::running::{self, Running};
 use pg_runbook::cluster::Cluster;
 use pg_runbook::document::Change;
 use pg_runbook::server::{ConnectionArguments, Server};
-use pg_runbook::{Failure, Run, service};
+use pg_runbook::{Code, Failure, Run, service};
 use std::collections::BTreeMap;
 
 /// Asks the server, where it answered before.
@@ -23,12 +23,17 @@ pub fn verify(
         return Ok(());
     }
     let Some(mut server) = running::connect(run, cluster, connection) else { return Ok(()) };
-    if server.text("SHOW is_superuser")?.as_deref() != Some("on") {
+    let is_superuser = server.text("SHOW is_superuser").map_err(|failure| installed.take_back_unjudged(failure))?;
+    if is_superuser.as_deref() != Some("on") {
         run.warn("the running server tells only a superuser what it reads in its files: -U SUPERUSER");
         return Ok(());
     }
-    // 10 and 12 fail over some values instead of saying which they are.
-    let wrong = disagreements(&mut server, changes).unwrap_or_else(|failure| vec![failure.to_string()]);
+    let wrong = match disagreements(&mut server, changes) {
+        Err(failure) if failure.code == Code::GaveUp => return Err(installed.take_back_unjudged(failure)),
+        // 10 and 12 fail over some values instead of saying which they are.
+        Err(failure) => vec![failure.to_string()],
+        Ok(wrong) => wrong,
+    };
     if wrong.is_empty() {
         return Ok(());
     }

@@ -115,12 +115,17 @@ fn request(options: &Map<String, Value>, command: &Command) -> Result<Request, F
     Ok(Request { arguments: words, secrets, document })
 }
 
+/// What a task with one setting may ask for.
+const ABOUT_SETTINGS: [&str; 5] = ["present", "absent", "set", "unset", "get"];
+
 /// `postgresql_set` has one setting a task: `name` with `value`, or with `reset`. For a tool that has settings, that becomes
 /// `settings`, or `names` to be absent.
 fn one_setting(options: &Map<String, Value>, command: &Command) -> Result<Map<String, Value>, Failure> {
     let mut ours = options.clone();
     let has = |word: &str| command.get_subcommands().any(|verb| argument(verb, command, word).is_some());
-    if !(has("settings") && has("names")) {
+    let wanted = said(&ours, "action").or_else(|| said(&ours, "state"));
+    let is_about_settings = wanted.as_deref().is_none_or(|word| ABOUT_SETTINGS.contains(&word));
+    if !(has("settings") && has("names") && is_about_settings) {
         return Ok(ours);
     }
     let mut take = |word: &str| ours.remove(word).filter(|value| !is_left_out(value));
@@ -132,7 +137,6 @@ fn one_setting(options: &Map<String, Value>, command: &Command) -> Result<Map<St
         }
         return Ok(ours);
     };
-    let wanted = said(&ours, "action").or_else(|| said(&ours, "state"));
     let (word, told) = match (value, reset, wanted.as_deref()) {
         (Some(_), true, _) => return Err(Failure::usage(format!("{name} can't have a value and be reset"))),
         (Some(value), false, _) => ("settings", Value::Object(Map::from_iter([(name, value)]))),

@@ -68,6 +68,12 @@ fn is_pipe_or_file(disturbs: bool) -> bool {
     kind == Some(SFlag::S_IFIFO) && (disturbs || !other_end::is_an_ssh_sessions()) || kind == Some(SFlag::S_IFREG)
 }
 
+/// Whether a document may have come by an ssh session's own input, which was not read.
+pub(super) fn leaves_a_session_unread(common: &CommonArguments, expected: Expectation) -> bool {
+    let is_asked = common.input.is_some() || common.no_input || expected.password_on_stdin || switched_off();
+    !is_asked && !expected.disturbs && kind(std::io::stdin()) == Some(SFlag::S_IFIFO) && other_end::is_an_ssh_sessions()
+}
+
 /// What a stream is; a closed one is nothing.
 fn kind(stream: impl AsFd) -> Option<SFlag> {
     Some(SFlag::from_bits_truncate(fstat(stream).ok()?.st_mode & SFlag::S_IFMT.bits()))

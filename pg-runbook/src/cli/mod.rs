@@ -125,7 +125,14 @@ fn start<T: Tool>(arguments: &[OsString]) -> Result<Start, Failure> {
         return Err(run::foreign(cluster));
     }
     let mut run = Run::new(T::NAME, verb.name, common, input, secrets);
-    let result = attempt(tool, verb, &mut run);
+    let is_module = run.is_module();
+    let result = attempt(tool, verb, &mut run).map_err(|failure| {
+        let lacks_a_document = failure.code == Code::Usage && !run.has_input() && !is_module;
+        if lacks_a_document && input::leaves_a_session_unread(&run.common, expected) {
+            return failure.because("standard input is the ssh session's own, and was not read: --input - reads it");
+        }
+        failure
+    });
     Ok(Start::Ran(Box::new(run), verb, result, reading))
 }
 
@@ -181,6 +188,14 @@ fn usage<T: Tool>(error: &clap::Error, arguments: &[OsString]) -> Failure {
                 "a password is never an argument; it comes by --password-file, --password-command or --password-stdin",
             )
             .hint(help);
+    }
+    if let Some(clap::error::ContextValue::String(word)) = error.get(clap::error::ContextKind::InvalidArg)
+        && error.kind() == ErrorKind::UnknownArgument
+        && crate::cluster::split_name(word).is_ok()
+    {
+        let verb = verb.map(|verb| format!(" {}", verb.get_name())).unwrap_or_default();
+        return Failure::usage(format!("{word} is one argument too many"))
+            .hint(format!("if the cluster is meant: {}{verb} --cluster {word}", T::NAME));
     }
     let text = error.render().to_string();
     let said = text.split("\n\nUsage:").next().unwrap_or_default();

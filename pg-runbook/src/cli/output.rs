@@ -71,10 +71,10 @@ pub(super) fn fail_early(command: &clap::Command, tool: &str, arguments: &[OsStr
 
 /// Hands a failed upstream document on as it is. Whoever failed has told of it; amid a pipeline there is nothing to add.
 pub(super) fn pass_on(tool: &str, common: &CommonArguments, upstream: &Document) -> ExitCode {
-    if !input::is_amid_a_pipeline(common) {
+    let text = common.output.map_or_else(|| std::io::stdout().is_terminal(), |form| form == OutputForm::Text);
+    if text || !input::is_amid_a_pipeline(common) {
         stderr::line(tool, &format!("error: {} failed before; nothing was done here", upstream.tool));
     }
-    let text = common.output.map_or_else(|| std::io::stdout().is_terminal(), |form| form == OutputForm::Text);
     if !text {
         let _ = write(&upstream.to_json());
     }

@@ -327,7 +327,11 @@ pub fn at(folder: &Path) -> Result<Cluster, Failure> {
         }
     }
     // Taken for a plain one it would be started and stopped without its unit.
-    match clusters.unreadable.into_iter().find(|unreadable| unreadable.may_be_at(&folder)) {
+    match clusters
+        .unreadable
+        .into_iter()
+        .find(|one| one.may_be_at(&folder) || real.as_ref().is_ok_and(|real| one.may_be_at(real)))
+    {
         Some(unreadable) => Err(unreadable.failure),
         None => plain::at(&folder),
     }

@@ -244,10 +244,22 @@ impl History {
                     path.display()
                 ))
                 .because(format!("what step {number} replaced is kept in {}", kept.display()))
-                .hint(format!("see what is different: diff -r {} {}", kept.display(), path.display())));
+                .hint(format!(
+                    "see what is different: diff {} {}",
+                    self.file_after(*number, path).display(),
+                    path.display()
+                )));
             }
         }
         Ok(state)
+    }
+
+    /// Where a step keeps what became of a file.
+    fn file_after(&self, number: u32, path: &Path) -> PathBuf {
+        let steps = self.steps().unwrap_or_default();
+        let files = steps.into_iter().find(|step| step.number == number).map(|step| step.files).unwrap_or_default();
+        let place = files.iter().position(|file| file.path == path).unwrap_or_default();
+        self.step_folder(number).join(format!("{place}.after"))
     }
 
     /// A folder to write in; it gets its name when it is complete.

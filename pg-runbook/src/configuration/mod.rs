@@ -4,6 +4,7 @@
 //! value can be traced to its file and line. Command line options, which beat all of this, are not seen here.
 
 pub mod conf_file;
+pub mod control_file;
 pub mod cross_checks;
 pub mod edit;
 pub mod history;

@@ -38,6 +38,9 @@ const PARTING: Duration = Duration::from_millis(200);
 /// How often it is looked whether somebody asks for an end.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
+/// What any server answers at once on a loaded host, it answers in this time.
+const AT_LEAST: Duration = Duration::from_secs(10);
+
 /// How long a statement may go on then (it may be the one that cleans up), and how long its cancellation may take.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
@@ -67,7 +70,7 @@ impl Server {
             driver: session.driver,
             tls: session.tls,
             target: target.clone(),
-            patience: target.connect_timeout,
+            patience: target.connect_timeout.map(|limit| limit.max(AT_LEAST)),
             version_num: 0,
             warnings: session.warnings,
         };
@@ -76,15 +79,13 @@ impl Server {
             .parse()
             .map_err(|_| Failure::failed(format!("{target} calls its version {number:?}, which is not a number")))?;
         server.check_session_attributes()?;
-        server.patience = None;
         Ok(server)
     }
 
-    /// For questions that any server answers at once: from here on an answer may take as long as a login.
-    #[must_use]
-    pub fn answering_at_once(mut self) -> Self {
-        self.patience = self.target.connect_timeout;
-        self
+    /// How long each answer may take from here on, for ever where that is `None`. Otherwise it is as long as a login may
+    /// take, and at least 10 s.
+    pub fn may_take(&mut self, limit: Option<Duration>) {
+        self.patience = limit;
     }
 
     /// Asks one statement for its rows.

@@ -42,7 +42,7 @@ pub fn pages(tools: &[Command], root: &Path) -> Result<Vec<Page>, String> {
         environment: rows(&document, "The environment")?,
     };
     for tool in tools {
-        let mut tool = help::plain(tool.clone());
+        let mut tool = told_in_full(help::plain(tool.clone()));
         // Verbs get the tool's options only when the tool is built.
         tool.build();
         let verbs: Vec<&Command> = tool.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
@@ -54,6 +54,15 @@ pub fn pages(tools: &[Command], root: &Path) -> Result<Vec<Page>, String> {
         }
     }
     Ok(pages)
+}
+
+/// An option that short help leaves out has its one line in the manual.
+fn told_in_full(command: Command) -> Command {
+    let command = command.mut_args(|argument| match (argument.get_long_help(), argument.get_help().cloned()) {
+        (None, Some(help)) => argument.long_help(help),
+        _ => argument,
+    });
+    command.mut_subcommands(told_in_full)
 }
 
 /// The table under a heading.
@@ -234,6 +243,18 @@ mod tests {
                 assert!(!text.contains('`'), "{name} has a mark of Markdown");
             }
         }
+    }
+
+    #[test]
+    fn an_option_that_only_long_help_shows_is_described() {
+        let pages = all();
+        let text = |name: &str| pages.iter().find(|page| page.name == name).map(|page| page.text.clone()).unwrap();
+        let page = String::from_utf8(text("pg-basebackup-swap-run.1")).unwrap();
+        let lines: Vec<&str> = page.lines().collect();
+        let options = lines.iter().enumerate().filter(|(_, line)| line.contains("\\-\\-waldir"));
+        let described =
+            |number: usize| lines[number + 1..].iter().take_while(|line| !line.starts_with(".TP")).count() > 0;
+        assert!(options.clone().count() > 0 && options.clone().all(|(number, _)| described(number)), "{page}");
     }
 
     #[test]

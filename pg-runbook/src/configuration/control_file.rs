@@ -3,9 +3,10 @@
 //!
 //! What must always hold: nothing is read by offsets of ours; where the program is missing nothing is claimed.
 
-use pg_runbook::Failure;
-use pg_runbook::cluster::{programs, version};
-use pg_runbook::invocation::Invocation;
+use super::judge::Judge;
+use crate::cluster::{Cluster, Role, programs, version};
+use crate::failure::Failure;
+use crate::invocation::Invocation;
 use std::path::Path;
 
 /// One bound.
@@ -25,11 +26,41 @@ pub fn bounds(data_directory: &Path, major: u32) -> Result<Vec<Bound>, Failure> 
 }
 
 /// The same, and nothing where it can't be found out.
+#[must_use]
 pub fn bounds_if_known(data_directory: &Path, major: u32) -> Vec<Bound> {
     if programs::find_server(major, "pg_controldata").is_none() {
         return Vec::new();
     }
     bounds(data_directory, major).unwrap_or_default()
+}
+
+/// A bound that a standby is below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Below {
+    /// The setting.
+    pub name: &'static str,
+    /// In words.
+    pub message: String,
+}
+
+/// The bounds that a standby is below in the configuration that `judge` reads: with it, it would not start.
+pub fn below(cluster: &Cluster, judge: &Judge) -> Result<Vec<Below>, Failure> {
+    if cluster.role != Some(Role::Standby) || judge.value("hot_standby")?.as_deref() != Ok("on") {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for Bound { name, value: there } in bounds_if_known(&cluster.data_directory, cluster.major) {
+        let here = judge.value(name)?.ok().and_then(|text| text.parse::<u64>().ok());
+        if let Some(here) = here.filter(|here| *here < there) {
+            let message = format!(
+                "{name} = {here} is below the {there} that the primary had when this standby last heard of it \
+                 (pg_controldata {})",
+                cluster.data_directory.display()
+            );
+            found.push(Below { name, message });
+        }
+    }
+    Ok(found)
 }
 
 /// `max_prepared_xacts setting:           0`
