@@ -57,7 +57,13 @@ impl Places {
     /// Copies that were cut off, or are being fetched.
     #[must_use]
     pub fn partial(&self) -> Vec<PathBuf> {
-        self.all("partial")
+        // What is found here is removed: a name that only begins as ours do is somebody else's.
+        let start = format!("{}.partial-", self.name);
+        let is_ours = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.strip_prefix(&start).is_some_and(is_stamp)
+        };
+        self.all("partial").into_iter().filter(is_ours).collect()
     }
 
     /// Whether a folder is such a copy, also one that was removed since.
@@ -126,8 +132,7 @@ impl Places {
     fn all(&self, what: &str) -> Vec<PathBuf> {
         let start = format!("{}.{what}-", self.name);
         let Ok(entries) = std::fs::read_dir(self.parent()) else { return Vec::new() };
-        let is_ours = |name: &str| name.strip_prefix(&start).is_some_and(is_stamp);
-        let named = entries.flatten().filter(|entry| is_ours(&entry.file_name().to_string_lossy()));
+        let named = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&start));
         let mut found: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
         found.sort();
         found

@@ -6,6 +6,7 @@ use crate::args::AdvertiseArguments;
 use crate::running;
 use pg_runbook::cluster::{Cluster, system_identifier, version};
 use pg_runbook::document::Needs;
+use pg_runbook::invocation::shell_word;
 use pg_runbook::server::{ConnectionArguments, Server, SslMode};
 use pg_runbook::{Failure, Level, Run, service, standby};
 use serde_json::{Map, Value};
@@ -51,6 +52,9 @@ fn ask(run: &mut Run, arguments: &AdvertiseArguments) -> Result<Cluster, Failure
     if standby::is_standby(&mut server)? {
         run.warn(format!("{} is a standby itself: its standbys will be fed through it", cluster.title()));
     }
+    if let Some(role) = arguments.role.as_ref().filter(|_| !run.follows_plans()) {
+        warn_of_role(run, &mut server, role)?;
+    }
     let settings = bounds(&mut server, cluster.major)?;
     let timeline = server.text(TIMELINE)?.unwrap_or_default();
     let listens = server.text("SHOW listen_addresses")?.unwrap_or_default();
@@ -71,6 +75,18 @@ fn ask(run: &mut Run, arguments: &AdvertiseArguments) -> Result<Cluster, Failure
     primary.timeline = timeline.parse().ok();
     primary.settings = settings;
     Ok(cluster)
+}
+
+fn warn_of_role(run: &mut Run, server: &mut Server, role: &str) -> Result<(), Failure> {
+    let rows =
+        server.query("SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = $1", &[&role])?;
+    let what = match rows.first().map(|row| row.get(0)) {
+        Some(true) => return Ok(()),
+        Some(false) => "may not replicate",
+        None => "isn't there",
+    };
+    run.warn(format!("the role {role} {what}: pg-role ensure {}", shell_word(role.as_ref())));
+    Ok(())
 }
 
 fn bounds(server: &mut Server, major: u32) -> Result<Map<String, Value>, Failure> {

@@ -16,6 +16,9 @@ enum Look {
     Never(Failure),
 }
 
+/// Whoever waits longer than this wants to know for what.
+const TELLS_AFTER: Duration = Duration::from_secs(2);
+
 /// `pg-cluster wait`
 pub fn wait(run: &mut Run, arguments: &WaitArguments) -> Result<(), Failure> {
     let mut cluster = run.cluster()?;
@@ -27,8 +30,10 @@ pub fn wait(run: &mut Run, arguments: &WaitArguments) -> Result<(), Failure> {
         return Ok(());
     }
     let log = Log::mark(&cluster);
-    let deadline = Instant::now() + arguments.serve.timeout;
+    let begun = Instant::now();
+    let deadline = begun + arguments.serve.timeout;
     let mut watch = Watch::default();
+    let mut told = false;
     loop {
         let look = watch.look(run, &mut cluster, arguments)?;
         match look {
@@ -44,7 +49,12 @@ pub fn wait(run: &mut Run, arguments: &WaitArguments) -> Result<(), Failure> {
             Look::NotYet(missing) if Instant::now() >= deadline => {
                 return Err(watch.given_up(&cluster, &log, arguments, &missing));
             }
-            Look::NotYet(_) => {}
+            Look::NotYet(missing) => {
+                if begun.elapsed() >= TELLS_AFTER && !std::mem::replace(&mut told, true) {
+                    let limit = arguments.serve.timeout.as_secs_f32();
+                    run.say(&format!("waiting up to {limit} s for {}: {missing}", cluster.title()));
+                }
+            }
         }
         signals::safe_point("while waiting")?;
         std::thread::sleep(Duration::from_millis(20));

@@ -112,6 +112,9 @@ fn a_disk_that_fills_up_meanwhile_leaves_nothing_and_tells_both_numbers(sandbox:
     std::fs::remove_dir_all(scene.pair.beside("incoming").remove(0)).expect("remove");
     for percent in [2, 30, 60, 95] {
         let room = size * percent / 100;
+        // What the standby could not write while the disk was full takes its room first.
+        let caught_up = scene.pair.standby.tool("wait").args(["--for", "caught-up", "--timeout", "60"]);
+        caught_up.run().success();
         disk.fill(room);
         let before = scene.pair.swap("fetch").arg("--force").run().expect_code(3);
         expect_numbers(&before, size, room);
@@ -173,10 +176,10 @@ fn what_a_killed_fetch_left_is_told_by_status_and_removed_by_commit(sandbox: &Sa
     let scene = scene(pair(sandbox));
     let pair = &scene.pair;
     pair.swap("commit").run().success();
-    let keep = pair.standby.data.with_file_name("standby.partial-keep");
-    std::fs::create_dir(&keep).expect("make a folder");
     scene.under_way("fetch", &[]).kill();
     scene.proxy.heal();
+    let keep = pair.standby.data.with_file_name("standby.partial-keep");
+    std::fs::create_dir(&keep).expect("make a folder");
     let told = pair.swap("status").run().success();
     assert_eq!(told.document["directories"][1]["what"], "copy being fetched, or cut off: commit removes it", "{told}");
     let planned = pair.swap("commit").arg("--check").run().success().expect_changed(true);

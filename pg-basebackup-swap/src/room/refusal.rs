@@ -20,9 +20,9 @@ impl Disk {
     pub fn too_small(&self, cluster: &Cluster, role: &str) -> Failure {
         let (free, folder, what) = (megabytes(self.free), self.folder.display(), self.what());
         // A guess that proved too low is no number to tell.
-        let message = match self.bytes.filter(|bytes| *bytes > self.free) {
+        let message = match self.bytes.filter(|bytes| self.holds_all || *bytes > self.free) {
             Some(bytes) => format!("the copy needs {}{what}, and {free} are free beside {folder}", megabytes(bytes)),
-            None => format!("the copy needs more{what} than the {free} that are free beside {folder}"),
+            None => format!("the copy{what} needs more than the {free} that are free beside {folder}"),
         };
         let failure = Failure::refused(message).because(match self.space {
             _ if self.holds_only_wal() => "a segment comes with the copy, and another one as it catches up",

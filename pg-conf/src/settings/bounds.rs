@@ -10,7 +10,7 @@ use pg_runbook::configuration::control_file;
 use pg_runbook::document::Primary;
 use pg_runbook::invocation::shell_word;
 use pg_runbook::replication::{self, Walsender};
-use pg_runbook::server::{ConnectionArguments, Defaults};
+use pg_runbook::server::{ConnectionArguments, Defaults, place};
 use pg_runbook::{Failure, Run};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -97,8 +97,8 @@ fn primary(run: &mut Run, cluster: &Cluster, arguments: &MatchArguments) -> Resu
     }
     let known = run.document.primary.clone();
     if let Some(known) = known.as_ref().filter(|known| arguments.primary.is_empty() && !known.settings.is_empty()) {
-        let place = format!("{}:{}", known.host.clone().unwrap_or_default(), known.port.unwrap_or(5432));
-        return Ok((known.clone(), place));
+        let place = place(known.host.as_deref().unwrap_or_default(), known.port.unwrap_or(5432));
+        return Ok((known.clone(), format!("{place}, as the document has it")));
     }
     let owner = cluster.owner()?;
     let defaults = Defaults {

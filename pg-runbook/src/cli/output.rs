@@ -105,7 +105,18 @@ fn read(tool: &str, written: std::io::Result<()>) -> ExitCode {
 fn account(run: &Run) -> String {
     let mut lines = table::sentence(&run.document.msg, &Screen::of_stdout());
     lines.extend(run.account_lines().iter().cloned());
+    lines.extend(of_the_pipeline(&run.document).filter(|_| run.has_input()));
     lines.join("\n")
+}
+
+/// What all steps came to, for whoever sees only the last one's words.
+fn of_the_pipeline(document: &Document) -> Option<String> {
+    let (all, changed) = (document.steps.len(), document.steps.iter().filter(|step| step.changed).count());
+    let would = if document.check { "would change" } else { "changed" };
+    (all > 1).then(|| match changed {
+        0 => format!("none of {all} steps {would} anything"),
+        _ => format!("{changed} of {all} steps {would} something"),
+    })
 }
 
 pub(super) fn write(text: &str) -> std::io::Result<()> {
